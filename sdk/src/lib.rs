@@ -1,0 +1,16 @@
+//! Carillon's contract: what server, engine, clients and load generator share.
+//!
+//! Typed ids and quantities, the bodies of the HTTP API, request signing, the device wire protocol
+//! (sans-io), and, behind the feature `client`, a device client and an app-server client.
+//! No actix, no sled.
+
+pub mod ids;
+pub mod time;
+pub mod api;
+pub mod sign;
+pub mod wire;
+#[cfg(feature = "client")]
+pub mod client;
+
+pub use ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
+pub use time::{Timestamp, Ttl};

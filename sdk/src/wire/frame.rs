@@ -1,0 +1,268 @@
+//! Every frame of the protocol and its fields. Field names here are the names on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceId, MessageId, UserId};
+use crate::time::Timestamp;
+
+/// A frame. The number is its type on the wire and never changes.
+#[derive(Debug, Clone, PartialEq)]
+#[repr(u8)]
+pub enum Frame {
+    /// Device → server, first on a connection, once.
+    Hello(Hello) = 1,
+    /// Server → device, the answer to Hello.
+    Welcome(Welcome) = 2,
+    /// Server → device.
+    Push(Push) = 3,
+    /// Device → server: these arrived.
+    Ack(Ack) = 4,
+    /// Device → server: what became of a message on the device.
+    Report(Report) = 5,
+    /// Server → device: withdraw what was shown.
+    Revoke(Revoke) = 6,
+    /// Device → server: this user is logged in here. Answered by `Answer`.
+    Bind(Bind) = 7,
+    /// Device → server: nobody is logged in here. Answered by `Answer`.
+    Unbind(Unbind) = 8,
+    /// Device → server: a phone maker's token for this device. Answered by `Answer`.
+    VendorToken(VendorToken) = 9,
+    /// Server → device: the answer to Bind, Unbind and VendorToken, by their `request`.
+    Answer(BindAnswer) = 10,
+    /// Either way; answered by Pong.
+    Ping = 11,
+    Pong = 12,
+    /// Server → device, last on a connection.
+    Goodbye(Goodbye) = 13,
+    /// Server → device: a frame was not obeyed. The connection goes on unless a Goodbye follows.
+    Error(Error) = 14,
+}
+
+/// Which queue a push travels in. Between lanes there is no order, and none starves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Lane {
+    High,
+    #[default]
+    Normal,
+    /// Broadcasts and campaigns; a caller cannot choose it.
+    Bulk,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Hello {
+    /// Highest protocol version the device speaks.
+    pub version: u16,
+    /// The signed credential that registration gave.
+    pub credential: String,
+    /// The heartbeat the device would like, in seconds; the server answers with the one agreed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub heartbeat_s: u32,
+    /// Resume point: the `session` of the last Welcome this device had, 0 if it had none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resume: u64,
+    /// `seq` of each push the device holds whose Ack may not have reached the server. They are
+    /// taken as acked. At most 256.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holding: Vec<u64>,
+    /// The app's version now; registration's is replaced when it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Welcome {
+    pub version: u16,
+    /// This session's number; a later session of the same device has a greater one.
+    pub session: u64,
+    /// True when `resume` named the device's last session: nobody else used its credential since.
+    pub resumed: bool,
+    /// The agreed heartbeat in seconds: the device sends something at least this often, and the
+    /// server closes after one and a half times that silence.
+    pub heartbeat_s: u32,
+    /// The server's wall time, in milliseconds since 1970.
+    pub now: Timestamp,
+    pub device_id: Option<DeviceId>,
+    /// The user bound to this device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    /// By which this delivery is acked; the same in every repeat to this device.
+    pub seq: u64,
+    /// By which a device knows a repeat, whatever road it came on.
+    pub message_id: MessageId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The app's own data: any JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+    pub lane: Lane,
+    /// True when the message is for the app and nothing is to be shown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub silent: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapse_key: Option<String>,
+    /// When the server accepted it.
+    pub sent_at: Timestamp,
+    /// From this moment on it must not be shown. 0 for online-only pushes.
+    pub expires_at: Timestamp,
+    /// The user it is for, when it was sent to a user. A device shows it only while that user is
+    /// logged in on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ack {
+    /// `seq` of each push that arrived. At most 1,024.
+    pub seqs: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ReportKind {
+    Shown,
+    Opened,
+    Dismissed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    pub message_id: MessageId,
+    pub kind: ReportKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revoke {
+    pub message_id: MessageId,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Bind {
+    /// Chosen by the device, repeated in the answer.
+    pub request: u32,
+    /// Signed by the app server: `sign::BindToken`.
+    pub token: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Unbind {
+    pub request: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct VendorToken {
+    pub request: u32,
+    /// The channel's name: `apns`, `fcm`, `huawei`, …
+    pub channel: String,
+    /// The token, 1 to 4,096 bytes; empty withdraws the one on record.
+    pub token: String,
+}
+
+/// The answer to Bind, Unbind and VendorToken.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct BindAnswer {
+    pub request: u32,
+    /// Absent when the request was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorCode>,
+    /// The user now bound to the device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Goodbye {
+    pub reason: GoodbyeReason,
+    /// Come back no sooner than this, in milliseconds, jitter already included.
+    #[serde(default, skip_serializing_if = "is_zero64")]
+    pub retry_after_ms: u64,
+}
+
+/// Why a server ends a connection. A reason one side does not know reads as `Other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoodbyeReason {
+    /// The server is stopping.
+    Draining,
+    /// A newer session of this device took over.
+    Replaced,
+    /// The device was silent for one and a half heartbeats, or owed an answer to a probe.
+    Idle,
+    /// The device read too slowly; its messages stay pending.
+    Slow,
+    /// More devices than the server may hold, or a storm of them.
+    Busy,
+    /// The credential was refused; registering again is the cure.
+    Credential,
+    /// The device broke the protocol; an Error frame before it says how.
+    Protocol,
+    /// The device was deleted or its credential revoked.
+    Revoked,
+    /// Something failed in the server; nothing is lost.
+    Internal,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Error {
+    pub code: ErrorCode,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// Codes in Error frames and answers. Each is a heading in docs/errors.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// A first frame that is no Hello.
+    HelloExpected,
+    /// A second Hello.
+    HelloTwice,
+    /// A credential that does not verify, or of a device that no longer exists.
+    CredentialInvalid,
+    /// A frame longer than allowed.
+    FrameTooLong,
+    /// A frame whose body could not be read.
+    FrameMalformed,
+    /// An Ack for a push that is not in flight on this connection.
+    AckUnknown,
+    /// A Report for a message this device was not sent.
+    ReportUnknown,
+    /// A bind token that does not verify, is for another device or app, or names no user.
+    BindTokenInvalid,
+    BindTokenExpired,
+    /// A channel the server does not know, or a token out of bounds.
+    VendorTokenInvalid,
+    /// Too many frames of this kind; slow down.
+    TooMany,
+    /// The store cannot take it now; try again.
+    Unavailable,
+    /// A frame only a server may send.
+    UnexpectedFrame,
+    #[serde(other)]
+    Other,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero<T: PartialEq + From<u8>>(n: &T) -> bool {
+    *n == T::from(0)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_zero64(n: &u64) -> bool {
+    *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn is_false(b: &bool) -> bool {
+    !*b
+}

@@ -1,0 +1,71 @@
+//! The device protocol, sans-io: bytes in, frames out, no socket, no task, no clock.
+//!
+//! docs/wire.md is the specification; this module is held to it byte by byte in its tests.
+//!
+//! On TCP and TLS a frame is a big-endian `u32` length and a body of that many bytes. On WebSocket
+//! a binary message is one body. A body is a MessagePack array `[type, fields]`, `fields` a map
+//! with text keys. A WebSocket text message is the same as a JSON object with a member `type`.
+
+pub mod frame;
+
+pub use frame::{
+    Ack, Bind, BindAnswer, Error as ErrorFrame, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello,
+    Lane, Push, Report, ReportKind, Revoke, Unbind, VendorToken, Welcome,
+};
+
+/// The protocol version this build speaks. A Hello with a lower major version is answered in that
+/// version; with a higher one, with this.
+pub const VERSION: u16 = 1;
+
+/// Longest frame body either side accepts, in bytes: a push of the largest payload a server may be
+/// configured to take (64 KiB) with its envelope.
+pub const FRAME_BYTES_MAX: usize = 72 * 1024;
+
+use bytes::{Bytes, BytesMut};
+
+/// Why bytes are not a frame. After `TooLong` the stream cannot be followed any further; after
+/// `Malformed` it can, since the length was good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("a frame of {0} bytes; at most {FRAME_BYTES_MAX} are read")]
+    TooLong(u64),
+    #[error("a frame that cannot be read: {0}")]
+    Malformed(String),
+}
+
+/// A body read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// None for a frame of a type this side does not know, which is skipped.
+    pub frame: Option<Frame>,
+    /// Fields (or the one type) this side does not know and passed over, for the count.
+    pub unknown: u32,
+}
+
+/// A frame as TCP and TLS carry it: length and body.
+#[must_use]
+pub fn encode(frame: &Frame) -> Bytes {
+    todo!("{frame:?}")
+}
+
+/// A frame as a WebSocket text message.
+#[must_use]
+pub fn encode_json(frame: &Frame) -> Bytes {
+    todo!("{frame:?}")
+}
+
+/// The next frame of a stream, None when more bytes are needed. What is read is taken from
+/// `bytes`. A length beyond `limit` is refused before anything is allocated for it.
+pub fn decode(bytes: &mut BytesMut, limit: usize) -> Result<Option<Decoded>, Error> {
+    todo!("{bytes:?} {limit}")
+}
+
+/// A body: a WebSocket binary message.
+pub fn decode_body(body: &[u8]) -> Result<Decoded, Error> {
+    todo!("{body:?}")
+}
+
+/// A WebSocket text message.
+pub fn decode_json(text: &[u8]) -> Result<Decoded, Error> {
+    todo!("{text:?}")
+}
