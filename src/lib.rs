@@ -1,0 +1,6 @@
+//! Carillon's edge: configuration, the HTTP API, the operations listener. It decides nothing about
+//! delivery; that is the engine's (`carillon_actors`).
+
+pub mod config;
+pub mod http;
+pub mod operations;
