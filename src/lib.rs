@@ -1,5 +1,8 @@
-//! Carillon's edge: configuration, the HTTP API, the operations listener. It decides nothing about
-//! delivery; that is the engine's (`carillon_actors`).
+//! Carillon's edge: configuration, the HTTP API, the operations listener, the sockets of devices. It
+//! decides nothing about delivery; that is the engine's (`carillon_actors`).
 
+pub mod config;
+pub mod http;
+pub mod operations;
 pub mod data_dir;
 pub mod devices;
