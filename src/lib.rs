@@ -2,7 +2,7 @@
 //! decides nothing about delivery; that is the engine's (`carillon_actors`).
 
 pub mod config;
-pub mod http;
-pub mod operations;
 pub mod data_dir;
 pub mod devices;
+pub mod http;
+pub mod operations;
