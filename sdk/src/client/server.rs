@@ -39,6 +39,9 @@ pub enum Error {
     Base(String),
     #[error("set TLS up")]
     Tls(#[from] tls::Error),
+    /// A URL cannot hold such a segment, escaped or not: an id of one or two dots has no path.
+    #[error("a path with a segment of dots: {0:?}")]
+    Dots(String),
     #[error("an idempotency key that cannot stand in a header")]
     IdempotencyKey,
     #[error("call the server")]
@@ -262,6 +265,10 @@ impl AppServer {
     }
 
     fn url(&self, path_and_query: &str) -> Result<Url, Error> {
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(Error::Dots(path.to_owned()));
+        }
         let text = format!("{}{path_and_query}", self.base);
         Url::parse(&text).map_err(|_| Error::Base(text.chars().take(256).collect()))
     }
@@ -325,7 +332,6 @@ fn escaped(text: &str) -> String {
             let _ = write!(out, "%{byte:02X}");
         }
     }
-    // A URL parser takes a segment of one or two dots for a step up the path, escaped or not.
     out
 }
 

@@ -214,6 +214,7 @@ impl Driver {
         while let Some(command) = self.waiting.pop_front() {
             self.command(session, command).await?;
         }
+        session.flush().await?;
         let due = session.due();
         tokio::select! {
             frame = session.connection.next() => {
