@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 
 use carillon_sdk::{Timestamp, Ttl};
 use parking_lot::RwLock;
+use roaring::RoaringBitmap;
 
 use self::days::Day;
 use self::segment::{Segment, Segments};
@@ -123,19 +124,14 @@ impl History {
 
     /// Takes a record into the buffer. A group too large for one frame becomes several records.
     pub fn append(&mut self, record: &Record) {
-        if let Whom::Group(devices) = &record.whom
-            && devices.serialized_size() > GROUP_BYTES_MAX
-            && let Some(middle) = devices.select((devices.len() / 2) as u32)
-        {
-            let (mut front, mut back) = (devices.clone(), devices.clone());
-            front.remove_range(middle..);
-            back.remove_range(..middle);
-            for half in [front, back] {
-                self.append(&Record { whom: Whom::Group(half), ..record.clone() });
+        match &record.whom {
+            Whom::Group(devices) if devices.serialized_size() > GROUP_BYTES_MAX => {
+                for part in split(devices.clone(), GROUP_BYTES_MAX) {
+                    self.buffer.push(&Record { whom: Whom::Group(part), ..record.clone() });
+                }
             }
-            return;
+            _ => self.buffer.push(record),
         }
-        self.buffer.push(record);
     }
 
     /// Writes what was appended since: to the file, which is not yet to the disk. All of it goes
@@ -308,6 +304,22 @@ impl Drop for History {
 
 /// A frame's body holds a group's bitmap and little else.
 const GROUP_BYTES_MAX: usize = frame::BODY_MAX - 1024;
+
+/// The same devices in bitmaps of at most `bytes_max` each, in order.
+fn split(mut devices: RoaringBitmap, bytes_max: usize) -> Vec<RoaringBitmap> {
+    let middle = devices.select((devices.len() / 2) as u32);
+    match middle {
+        Some(middle) if devices.len() > 1 && devices.serialized_size() > bytes_max => {
+            let mut back = devices.clone();
+            devices.remove_range(middle..);
+            back.remove_range(..middle);
+            let mut parts = split(devices, bytes_max);
+            parts.extend(split(back, bytes_max));
+            parts
+        }
+        _ => vec![devices],
+    }
+}
 
 impl Buffer {
     fn push(&mut self, record: &Record) {
