@@ -5,6 +5,7 @@ use carillon_sdk::MessageId;
 use carillon_sdk::api::{Platform, Step};
 use carillon_sdk::wire::Lane;
 use proptest::prelude::*;
+use roaring::RoaringBitmap;
 
 use super::*;
 use crate::model::{App, PushType};
@@ -406,7 +407,7 @@ fn a_failed_write_leaves_nothing_of_itself_and_the_next_one_works() {
 #[test]
 fn a_group_too_large_for_a_frame_is_split_and_keeps_every_device() {
     let devices: RoaringBitmap = (0..400_000).step_by(3).collect();
-    let parts = split(devices.clone(), 9_000);
+    let parts = buffer::split(devices.clone(), 9_000);
     assert!(parts.len() > 4 && parts.iter().all(|part| part.serialized_size() <= 9_000));
     assert_eq!(parts.iter().map(RoaringBitmap::len).sum::<u64>(), devices.len());
     assert_eq!(parts.into_iter().fold(RoaringBitmap::new(), |all, part| all | part), devices);
