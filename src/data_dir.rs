@@ -5,9 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// 32 bytes from which key secrets and device credentials are derived.
-pub type Master = [u8; 32];
-
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{what} {path}")]
@@ -17,8 +14,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("{0} does not hold 64 hexadecimal digits")]
-    Master(PathBuf),
 }
 
 /// A directory only its owner can read.
@@ -64,22 +59,6 @@ impl DataDir {
         self.0.join(name)
     }
 
-    /// The master secret in `master.key`, drawn at the first start.
-    pub fn master(&self) -> Result<Master, Error> {
-        let path = self.file("master.key");
-        if let Some(text) = self.read("master.key")? {
-            return parse_master(&text).ok_or(Error::Master(path));
-        }
-        let mut master = Master::default();
-        getrandom::fill(&mut master).map_err(|error| Error::Io {
-            what: "draw",
-            path,
-            source: io::Error::other(error.to_string()),
-        })?;
-        self.write_secret("master.key", &format!("{}\n", hex::encode(master)))?;
-        Ok(master)
-    }
-
     /// A file's text, None when it is not there.
     pub fn read(&self, name: &str) -> Result<Option<String>, Error> {
         let path = self.file(name);
@@ -115,14 +94,6 @@ pub fn write_secret(path: &Path, text: &str) -> Result<(), Error> {
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(fail("sync the directory of"))
 }
 
-/// 64 hexadecimal digits.
-#[must_use]
-pub fn parse_master(text: &str) -> Option<Master> {
-    let mut master = Master::default();
-    hex::decode_to_slice(text.trim(), &mut master).ok()?;
-    Some(master)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,25 +102,17 @@ mod tests {
     fn a_new_data_directory_and_its_secrets_are_the_owners_alone() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(&temp.path().join("data")).unwrap();
-        dir.master().unwrap();
+        dir.write_secret("operator.key", "operator secret").unwrap();
         assert_eq!(DirFacts::of(dir.path()), DirFacts { mode: Some(0o700) });
-        assert_eq!(DirFacts::of(&dir.file("master.key")).mode, Some(0o600));
+        assert_eq!(DirFacts::of(&dir.file("operator.key")).mode, Some(0o600));
+        assert_eq!(dir.read("operator.key").unwrap().as_deref(), Some("operator secret"));
+        assert_eq!(dir.read("nothing").unwrap(), None);
     }
 
     #[test]
-    fn the_master_secret_is_the_same_at_the_next_start() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = DataDir::open(temp.path()).unwrap();
-        let master = dir.master().unwrap();
-        assert_eq!(dir.master().unwrap(), master);
-        assert_ne!(master, Master::default());
-    }
-
-    #[test]
-    fn a_damaged_master_file_is_an_error_and_not_a_new_secret() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = DataDir::open(temp.path()).unwrap();
-        dir.write_secret("master.key", "hello").unwrap();
-        assert!(matches!(dir.master(), Err(Error::Master(_))));
+    fn a_directory_others_can_read_is_seen() {
+        let facts = |mode| DirFacts { mode };
+        assert!(facts(Some(0o755)).open_to_others() && facts(Some(0o710)).open_to_others());
+        assert!(!facts(Some(0o700)).open_to_others() && !facts(None).open_to_others());
     }
 }

@@ -43,8 +43,8 @@ pub(super) type Place = Option<OwnedSemaphorePermit>;
 enum Refusal {
     /// Nothing to say, or nobody to say it to.
     Silent(&'static str),
-    /// The answer to a request that is no upgrade.
-    Http(Bytes),
+    /// The answer to a request that is no upgrade, or to a Close.
+    Last(Bytes),
     /// It broke the protocol.
     Protocol {
         why: &'static str,
@@ -168,11 +168,10 @@ async fn greet(guest: &mut Guest, reader: &mut Reader) -> Result<Greeted, Refusa
                 guest.write_all(&bytes).await.map_err(|_| Refusal::Silent("ended"))?;
             }
             Greeting::Hello { hello, rest, framing } => return Ok(Greeted { hello: *hello, rest, framing }),
-            Greeting::Http(answer) => return Err(Refusal::Http(answer)),
+            Greeting::Last(answer) => return Err(Refusal::Last(answer)),
             Greeting::Broken { code, detail } => {
                 return Err(Refusal::Protocol { why: "protocol", code, detail });
             }
-            Greeting::Ended => return Err(Refusal::Silent("ended")),
         }
     }
 }
@@ -185,8 +184,8 @@ async fn dismiss(guest: Option<Guest>, framing: Option<Framing>, refusal: Refusa
     let error = |code, detail| Frame::Error(ErrorFrame { code, detail });
     let (why, frames) = match refusal {
         Refusal::Silent(why) => return refused(why),
-        Refusal::Http(answer) => {
-            refused("http");
+        Refusal::Last(answer) => {
+            refused("no_hello");
             if let Some(guest) = guest {
                 guest.dismiss(&answer).await;
             }
