@@ -32,10 +32,11 @@ fn verified(engine: &Engine, device: Device, token: &str) -> Result<UserId, Erro
         .key(&key_id)
         .filter(|key| key.app == Some(device.app) && key.view.revoked_at.is_none())
         .ok_or(ErrorCode::BindTokenInvalid)?;
-    let content = BindToken::verify(token, &key.secret, engine.clock().now()).map_err(|invalid| match invalid {
-        Invalid::Expired => ErrorCode::BindTokenExpired,
-        _ => ErrorCode::BindTokenInvalid,
-    })?;
+    let content =
+        BindToken::verify(token, &key.secret, engine.clock().now()).map_err(|invalid| match invalid {
+            Invalid::Expired => ErrorCode::BindTokenExpired,
+            _ => ErrorCode::BindTokenInvalid,
+        })?;
     let app = store.app(device.app).ok_or(ErrorCode::BindTokenInvalid)?;
     let info = store.device_info(device).ok_or(ErrorCode::BindTokenInvalid)?;
     let ours = content.app_id == app.app_id
@@ -45,8 +46,16 @@ fn verified(engine: &Engine, device: Device, token: &str) -> Result<UserId, Erro
 }
 
 /// Keeps a phone maker's token of a known channel; an empty one withdraws it.
-pub(crate) async fn vendor_token(store: &Store, device: Device, channel: &str, token: &str) -> Result<(), ErrorCode> {
-    if !CHANNELS.contains(&channel) || token.len() > VENDOR_TOKEN_BYTES_MAX || token.chars().any(char::is_control) {
+pub(crate) async fn vendor_token(
+    store: &Store,
+    device: Device,
+    channel: &str,
+    token: &str,
+) -> Result<(), ErrorCode> {
+    if !CHANNELS.contains(&channel)
+        || token.len() > VENDOR_TOKEN_BYTES_MAX
+        || token.chars().any(char::is_control)
+    {
         return Err(ErrorCode::VendorTokenInvalid);
     }
     store.vendor_token(device, channel, token).await.map_err(|error| match error {

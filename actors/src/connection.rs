@@ -13,7 +13,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, StreamHandler,
+    WrapFuture,
+};
 use carillon_sdk::wire::{BindAnswer, ErrorCode, Report};
 use futures_util::Stream;
 
@@ -92,8 +95,10 @@ impl Handler<Perform> for Connection {
             Effect::Read { .. } => self.read(&effect, ctx),
             Effect::Bind { request, token } => self.bind(request, Some(token), ctx),
             Effect::Unbind { request } => self.bind(request, None, ctx),
-            Effect::VendorToken { request, channel, token } => self.vendor_token(request, channel, token, ctx),
-            Effect::Report(report) => self.report(report, ctx),
+            Effect::VendorToken { request, channel, token } => {
+                self.vendor_token(request, channel, token, ctx);
+            }
+            Effect::Report(report) => self.report(&report, ctx),
             _ => unreachable!("Live performs everything else itself"),
         }
     }
@@ -141,7 +146,9 @@ impl Connection {
         let bound = async move {
             match token {
                 Some(token) => binding::by_token(&engine, device, &token).await.map(Some),
-                None => engine.bind(device, None, None).await.map(|_| None).map_err(|_| ErrorCode::Unavailable),
+                None => {
+                    engine.bind(device, None, None).await.map(|_| None).map_err(|_| ErrorCode::Unavailable)
+                }
             }
         };
         ctx.spawn(bound.into_actor(self).map(move |bound, this, _| {
@@ -161,9 +168,10 @@ impl Connection {
         }));
     }
 
-    fn report(&self, report: Report, ctx: &mut Context<Self>) {
+    fn report(&self, report: &Report, ctx: &mut Context<Self>) {
         let (shared, device) = (Arc::clone(&self.live.env().shared), self.live.device);
-        let known = async move { shared.store.report(device, report.message_id, report.kind).await };
+        let (id, kind) = (report.message_id, report.kind);
+        let known = async move { shared.store.report(device, id, kind).await };
         ctx.spawn(known.into_actor(self).map(|known, this, _| match known {
             Ok(true) => {}
             Ok(false) => this.live.error(ErrorCode::ReportUnknown),

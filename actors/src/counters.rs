@@ -67,19 +67,19 @@ const PUSH_TYPES: [&str; 3] = ["single", "multiple", "broadcast"];
 
 impl Counters {
     pub(crate) fn register() -> Self {
-        let full = |kind: &'static str, policy: &'static str| {
-            counter!(names::MAILBOX_FULL, "kind" => kind, "policy" => policy)
-        };
+        let full = |kind: &'static str, policy: &'static str| counter!(names::MAILBOX_FULL, "kind" => kind, "policy" => policy);
         Self {
             open: std::array::from_fn(|_| AtomicUsize::new(0)),
             connections: PROTOCOLS.map(|(_, name)| gauge!(names::CONNECTIONS, "protocol" => name)),
             opened: counter!(names::CONNECTIONS_OPENED),
             closed_by_device: counter!(names::CONNECTIONS_CLOSED, "reason" => "device"),
-            closed_for: REASONS.map(|reason| counter!(names::CONNECTIONS_CLOSED, "reason" => reason_at(reason).1)),
+            closed_for: REASONS
+                .map(|reason| counter!(names::CONNECTIONS_CLOSED, "reason" => reason_at(reason).1)),
             resumed: counter!(names::SESSION_RESUMES, "result" => "resumed"),
             not_resumed: counter!(names::SESSION_RESUMES, "result" => "new"),
             hellos_refused: counter!(names::HELLOS_REFUSED),
-            accepted: PUSH_TYPES.map(|push_type| counter!(names::MESSAGES_ACCEPTED, "push_type" => push_type)),
+            accepted: PUSH_TYPES
+                .map(|push_type| counter!(names::MESSAGES_ACCEPTED, "push_type" => push_type)),
             targets: PUSH_TYPES
                 .map(|push_type| counter!(names::TARGETS, "push_type" => push_type, "channel" => "own")),
             replays: counter!(names::IDEMPOTENT_REPLAYS),

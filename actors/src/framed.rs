@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 use crate::link::{Framing, Transport};
 use crate::model::{Due, Owner, Seq};
 use backlog::Backlog;
-pub(crate) use deframe::Inbound;
 use deframe::Deframer;
+pub(crate) use deframe::Inbound;
 
 /// Bytes read at once, and gathered for one write. Shared by all connections of an arbiter.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -42,11 +42,12 @@ pub(crate) enum Out {
 }
 
 /// Why a link cannot go on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
-    /// More bytes wait than the backlog may hold.
+    #[error("more bytes wait than the backlog may hold")]
     Slow,
-    Socket(io::Error),
+    #[error("the socket failed")]
+    Socket(#[source] io::Error),
 }
 
 pub(crate) struct Link {
@@ -59,7 +60,12 @@ pub(crate) struct Link {
 
 impl Link {
     /// `rest` are bytes that were read after the Hello.
-    pub(crate) fn new(transport: Box<dyn Transport>, framing: Framing, rest: &[u8], backlog_bytes_max: usize) -> Self {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        framing: Framing,
+        rest: &[u8],
+        backlog_bytes_max: usize,
+    ) -> Self {
         let backlog_bytes_max = u32::try_from(backlog_bytes_max).unwrap_or(u32::MAX);
         Self { transport, framing, deframer: Deframer::new(rest), backlog: None, backlog_bytes_max }
     }
@@ -112,7 +118,12 @@ impl Link {
     }
 
     /// Writes what waits; ready when nothing does. What has expired meanwhile is left out.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, now: Timestamp, now_ms: u64) -> Poll<Result<(), Broken>> {
+    pub(crate) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Timestamp,
+        now_ms: u64,
+    ) -> Poll<Result<(), Broken>> {
         while self.blocked() {
             if let Err(error) = ready!(self.transport.poll_flush(cx)) {
                 return Poll::Ready(Err(Broken::Socket(error)));

@@ -3,26 +3,38 @@
 //!
 //! Asks go down one rank order, and everything else is told: edge → Shard → User → Store.
 
-pub mod clock;
+// In the order to read them; each group is a layer.
+
+pub mod engine;
+mod push;
+
 pub mod limits;
 pub mod model;
+
+pub mod clock;
 pub mod encoded;
 pub mod link;
-pub mod engine;
-pub mod store;
-pub mod names;
+
 pub mod root;
-mod push;
 mod router;
 mod supervise;
+
 mod shard;
+
 mod user;
+
 mod connection;
 mod live;
 mod session;
+
+mod binding;
 mod framed;
 mod registry;
-mod binding;
-mod scheduler;
+
+pub mod store;
+
 mod metrics;
+mod scheduler;
+
 mod counters;
+pub mod names;

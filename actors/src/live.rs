@@ -69,7 +69,13 @@ pub(crate) struct Live {
 type Outs = SmallVec<[Out; 2]>;
 
 impl Live {
-    pub(crate) fn new(env: Rc<Env>, device: Device, protocol: Protocol, link: Link, session: Session) -> Rc<Self> {
+    pub(crate) fn new(
+        env: Rc<Env>,
+        device: Device,
+        protocol: Protocol,
+        link: Link,
+        session: Session,
+    ) -> Rc<Self> {
         env.shared.counters.opened(protocol);
         Rc::new(Self {
             device,
@@ -106,14 +112,11 @@ impl Live {
         &self.env
     }
 
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.session.borrow().epoch()
-    }
-
     /// Hints of one commit for this device, in their order: one write for all of them.
     pub(crate) fn due(&self, hints: &[DueHint]) {
         self.turn(|session, bounds, now, fx| {
-            for hint in hints.iter().filter(|hint| hint.epoch == session.epoch()) {
+            let epoch = session.epoch();
+            for hint in hints.iter().filter(|hint| hint.epoch == epoch) {
                 session.due(hint, bounds, now, fx);
             }
         });
@@ -169,7 +172,8 @@ impl Live {
     /// The store has another user bound here, or nobody.
     pub(crate) fn rebound(&self, user: Option<User>) {
         let old = self.session.borrow().user();
-        let unwritten = old.filter(|_| old != user).map(|old| self.link.borrow_mut().withdraw(Owner::User(old)));
+        let unwritten =
+            old.filter(|_| old != user).map(|old| self.link.borrow_mut().withdraw(Owner::User(old)));
         self.turn(|session, bounds, _, fx| session.rebound(user, &unwritten.unwrap_or_default(), bounds, fx));
     }
 
@@ -311,6 +315,7 @@ impl Live {
         if !self.is_open() {
             return;
         }
+        tracing::debug!(device = ?self.device, error = ?broken, "a connection broke");
         self.close_session(matches!(broken, Broken::Slow).then_some(GoodbyeReason::Slow));
         self.env.registry.borrow_mut().remove(self);
         self.cut();
@@ -359,7 +364,11 @@ impl Live {
                 Effect::Refuse { request, code } => outs.push(refusal(request, code)),
                 Effect::Acked(due) => {
                     let latency = now.wall.since(due.accepted_at);
-                    self.env.shared.counters.latency.record(std::time::Duration::from_millis(latency.as_millis()));
+                    self.env
+                        .shared
+                        .counters
+                        .latency
+                        .record(std::time::Duration::from_millis(latency.as_millis()));
                     acked.push(Acked { owner: due.owner, seq: due.seq, id: due.id });
                 }
                 Effect::Online(due, step) => store.note_online(self.device, &due, step),
@@ -390,10 +399,14 @@ impl Live {
     /// connection's.
     fn later(&self, effect: Effect, outs: &mut Outs) {
         let address = self.address.borrow();
-        let Some(Err(error)) = address.as_ref().map(|address| address.try_send(Perform(effect))) else { return };
+        let Some(Err(error)) = address.as_ref().map(|address| address.try_send(Perform(effect))) else {
+            return;
+        };
         match error.into_inner().0 {
             Effect::Read { turn, .. } => self.session.borrow_mut().page_failed(turn),
-            Effect::Bind { request, .. } | Effect::Unbind { request } | Effect::VendorToken { request, .. } => {
+            Effect::Bind { request, .. }
+            | Effect::Unbind { request }
+            | Effect::VendorToken { request, .. } => {
                 outs.push(refusal(request, ErrorCode::TooMany));
             }
             _ => outs.push(error_frame(ErrorCode::TooMany)),

@@ -87,8 +87,19 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         To::Devices(_) | To::Users(_) => (PushType::Single, lane),
     };
     let expires_at: Timestamp = accepted_at + ttl;
-    let message =
-        Arc::new(Message { id, app, push_type, title, body, data, lane, silent, collapse_key, accepted_at, expires_at });
+    let message = Arc::new(Message {
+        id,
+        app,
+        push_type,
+        title,
+        body,
+        data,
+        lane,
+        silent,
+        collapse_key,
+        accepted_at,
+        expires_at,
+    });
     let outcomes = match to {
         To::All => {
             let targets = shared.store.broadcast(message, nonce).await?;
@@ -147,7 +158,11 @@ async fn to_users(
     Ok(answer.await.map_err(|_| Refusal::Unknown)??)
 }
 
-async fn online_devices(shared: &Shared, message: &Message, devices: &[Device]) -> Result<Vec<Outcome>, Refusal> {
+async fn online_devices(
+    shared: &Shared,
+    message: &Message,
+    devices: &[Device],
+) -> Result<Vec<Outcome>, Refusal> {
     let due = Arc::new(Encoded::new(message, None, shared.next_online_seq(), None));
     let taken = hand_over(shared, &due, devices).await?;
     Ok(taken.into_iter().map(outcome).collect())
@@ -178,7 +193,8 @@ async fn hand_over(shared: &Shared, due: &Due, devices: &[Device]) -> Result<Vec
     let router = &shared.router;
     let mut asked = Vec::new();
     for shard in router.all() {
-        let mine: Vec<usize> = (0..devices.len()).filter(|at| router.of_device(devices[*at]) == shard).collect();
+        let mine: Vec<usize> =
+            (0..devices.len()).filter(|at| router.of_device(devices[*at]) == shard).collect();
         if mine.is_empty() {
             continue;
         }

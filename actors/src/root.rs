@@ -143,7 +143,9 @@ impl Handler<CrashKind> for Root {
                     // A child too busy to hear this is not crashed: the caller sees that it lives.
                     let _ = match (kind, child) {
                         (Kind::Metrics, ChildAddress::Metrics(address)) => address.try_send(Crash).is_ok(),
-                        (Kind::Scheduler, ChildAddress::Scheduler(address)) => address.try_send(Crash).is_ok(),
+                        (Kind::Scheduler, ChildAddress::Scheduler(address)) => {
+                            address.try_send(Crash).is_ok()
+                        }
                         _ => false,
                     };
                 }

@@ -73,7 +73,8 @@ impl Router {
 
     fn place(&self, app: u32, ordinal: u32, kind: u64) -> ShardNo {
         // Fibonacci hashing: dense ordinals spread evenly.
-        let mixed = ((u64::from(app) << 32 | u64::from(ordinal)) ^ (kind << 63)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed =
+            ((u64::from(app) << 32 | u64::from(ordinal)) ^ (kind << 63)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         ShardNo(u16::try_from((mixed >> 32) % u64::from(self.shard_count())).unwrap_or_default())
     }
 

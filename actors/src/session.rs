@@ -46,7 +46,7 @@ pub(crate) struct Bounds {
 }
 
 /// What the shell does for a session, in this order.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Effect {
     /// Write a push to the socket.
     Send(Due),
@@ -54,18 +54,35 @@ pub(crate) enum Effect {
     Pong,
     Error(ErrorCode),
     /// The answer to a Bind, Unbind or VendorToken that was refused here.
-    Refuse { request: u32, code: ErrorCode },
+    Refuse {
+        request: u32,
+        code: ErrorCode,
+    },
     /// It arrived: tell the store.
     Acked(Due),
     /// A step of a push that was never stored.
     Online(Due, Step),
     /// Read a page and give it to `page` with the same `turn`.
-    Read { turn: u32, user: Option<User>, cursor: Cursor, limit: usize },
+    Read {
+        turn: u32,
+        user: Option<User>,
+        cursor: Cursor,
+        limit: usize,
+    },
     /// Give what the app's log has beyond `bulk_seen` to `bulk`.
     Walk,
-    Bind { request: u32, token: String },
-    Unbind { request: u32 },
-    VendorToken { request: u32, channel: String, token: String },
+    Bind {
+        request: u32,
+        token: String,
+    },
+    Unbind {
+        request: u32,
+    },
+    VendorToken {
+        request: u32,
+        channel: String,
+        token: String,
+    },
     Report(Report),
     /// Say Goodbye and end.
     Close(GoodbyeReason),
@@ -204,7 +221,8 @@ impl Session {
 
     /// A hint may have been lost: read again from where both queues were known.
     pub(crate) fn doubt(&mut self, bounds: &Bounds, fx: &mut Effects) {
-        let known = if self.user.is_some() { self.heads[DEVICE].min(self.heads[USER]) } else { self.heads[DEVICE] };
+        let known =
+            if self.user.is_some() { self.heads[DEVICE].min(self.heads[USER]) } else { self.heads[DEVICE] };
         self.reach_back(Lane::High, known);
         self.reach_back(Lane::Normal, known);
         self.fall_behind();
@@ -219,7 +237,8 @@ impl Session {
         self.reading = Reading::Behind;
         let mut whole = page.due.is_empty() || !page.more;
         for due in &page.due {
-            let wanted = !self.window.holds(due.seq) && due.expires_at > now.wall && self.queue_of(due).is_some();
+            let wanted =
+                !self.window.holds(due.seq) && due.expires_at > now.wall && self.queue_of(due).is_some();
             if wanted {
                 if self.fenced || !self.window.fits(due, bounds) {
                     whole = false;
@@ -265,7 +284,14 @@ impl Session {
 
     /// What the app's log has beyond `bulk_seen` and is due to this device, in order; `head` is
     /// the log's last place.
-    pub(crate) fn bulk(&mut self, log: impl Iterator<Item = Due>, head: Seq, bounds: &Bounds, now: Now, fx: &mut Effects) {
+    pub(crate) fn bulk(
+        &mut self,
+        log: impl Iterator<Item = Due>,
+        head: Seq,
+        bounds: &Bounds,
+        now: Now,
+        fx: &mut Effects,
+    ) {
         if self.fenced {
             return;
         }
@@ -286,7 +312,13 @@ impl Session {
 
     /// Another user is bound here, or nobody. What is on the wire may still be acked; nothing
     /// more of the old user's goes out. The shell first withdraws what its buffer still holds.
-    pub(crate) fn rebound(&mut self, user: Option<User>, unwritten: &[Seq], bounds: &Bounds, fx: &mut Effects) {
+    pub(crate) fn rebound(
+        &mut self,
+        user: Option<User>,
+        unwritten: &[Seq],
+        bounds: &Bounds,
+        fx: &mut Effects,
+    ) {
         if user == self.user {
             return;
         }

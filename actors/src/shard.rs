@@ -173,7 +173,8 @@ impl Actor for Shard {
 impl Drop for Shard {
     fn drop(&mut self) {
         self.env.over.set(true);
-        let lives = self.env.registry.try_borrow_mut().map(|mut registry| registry.drain()).unwrap_or_default();
+        let lives =
+            self.env.registry.try_borrow_mut().map(|mut registry| registry.drain()).unwrap_or_default();
         for live in lives {
             live.cut();
         }
@@ -235,7 +236,10 @@ impl Handler<Online> for Shard {
     type Result = ();
 
     fn handle(&mut self, online: Online, _: &mut Context<Self>) {
-        let taken = online.devices.iter().map(|device| self.live(*device).is_some_and(|live| live.online(&online.due)));
+        let taken = online
+            .devices
+            .iter()
+            .map(|device| self.live(*device).is_some_and(|live| live.online(&online.due)));
         // The engine may have given up waiting; what was handed over was.
         let _ = online.reply.send(taken.collect());
     }
@@ -285,7 +289,11 @@ impl Handler<Mourn> for Shard {
                 return;
             }
             if panicked {
-                Counters::restarted(if matches!(key, Child::User(_)) { Kind::User } else { Kind::Connection });
+                Counters::restarted(if matches!(key, Child::User(_)) {
+                    Kind::User
+                } else {
+                    Kind::Connection
+                });
             }
         }
     }

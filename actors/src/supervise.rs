@@ -57,7 +57,10 @@ impl<K> Notices<K> {
             deaths.len() == 1
         };
         if first {
-            #[expect(clippy::disallowed_methods, reason = "one a batch, and a notice may not be lost to a full mailbox")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "one a batch, and a notice may not be lost to a full mailbox"
+            )]
             self.parent.do_send(Mourn);
         }
     }
@@ -126,10 +129,6 @@ impl<K: Eq + Hash, C> Children<K, C> {
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &C> {
         self.living.values().map(|(child, _)| child)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.living.len()
     }
 }
 

@@ -58,7 +58,9 @@ impl Backlog {
             self.progress_ms = now_ms;
         }
         self.begun += written;
-        while let Some(first) = self.frames.front().map(|frame| frame.bytes.len()).filter(|first| self.begun >= *first) {
+        while let Some(first) =
+            self.frames.front().map(|frame| frame.bytes.len()).filter(|first| self.begun >= *first)
+        {
             self.begun -= first;
             self.bytes -= first;
             self.frames.pop_front();

@@ -56,7 +56,12 @@ impl Session {
             Frame::Report(report) if self.allowance.take(now.mono_ms) => fx.push(Effect::Report(report)),
             Frame::Report(_) => fx.push(Effect::Error(ErrorCode::TooMany)),
             Frame::Bind(bind) => {
-                self.request(bind.request, Effect::Bind { request: bind.request, token: bind.token }, now, fx);
+                self.request(
+                    bind.request,
+                    Effect::Bind { request: bind.request, token: bind.token },
+                    now,
+                    fx,
+                );
             }
             Frame::Unbind(unbind) => {
                 self.request(unbind.request, Effect::Unbind { request: unbind.request }, now, fx);
@@ -70,7 +75,12 @@ impl Session {
                 fx.push(Effect::Error(ErrorCode::HelloTwice));
                 fx.push(Effect::Close(GoodbyeReason::Protocol));
             }
-            Frame::Welcome(_) | Frame::Push(_) | Frame::Revoke(_) | Frame::Answer(_) | Frame::Goodbye(_) | Frame::Error(_) => {
+            Frame::Welcome(_)
+            | Frame::Push(_)
+            | Frame::Revoke(_)
+            | Frame::Answer(_)
+            | Frame::Goodbye(_)
+            | Frame::Error(_) => {
                 self.offence(ErrorCode::UnexpectedFrame, fx);
             }
         }

@@ -110,7 +110,8 @@ impl Window {
                 self.leave(flight);
                 return false;
             }
-            if flight.due.expires_at <= now.wall || (flight.withdrawn && age_ms >= 2 * bounds.ack_timeout_ms) {
+            if flight.due.expires_at <= now.wall || (flight.withdrawn && age_ms >= 2 * bounds.ack_timeout_ms)
+            {
                 self.leave(flight);
                 return false;
             }

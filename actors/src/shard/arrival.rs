@@ -63,7 +63,14 @@ impl Shard {
         }
     }
 
-    fn welcome(&self, device: Device, hello: &Hello, heartbeat_s: u32, epoch: Epoch, connected: &Connected) -> Welcome {
+    fn welcome(
+        &self,
+        device: Device,
+        hello: &Hello,
+        heartbeat_s: u32,
+        epoch: Epoch,
+        connected: &Connected,
+    ) -> Welcome {
         let shared = &self.env.shared;
         let info = shared.store.device_info(device);
         if let (Some(version), Some(info)) = (&hello.app_version, &info)
@@ -96,7 +103,11 @@ impl Shard {
     /// A connection that panicked is made anew around its socket; one that ended is forgotten.
     pub(super) fn connection_died(&mut self, device: Device, life: Life, panicked: bool) {
         let Some(live) = self.live(device).filter(|live| live.life.get() == life) else {
-            self.env.registry.borrow_mut().ending().retain(|live| live.device != device || live.life.get() != life);
+            self.env
+                .registry
+                .borrow_mut()
+                .ending()
+                .retain(|live| live.device != device || live.life.get() != life);
             return;
         };
         let store = &self.env.shared.store;

@@ -82,7 +82,12 @@ struct Slices;
 impl ActorFuture<Shard> for Slices {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, shard: &mut Shard, _: &mut Context<Shard>, task: &mut task::Context<'_>) -> Poll<()> {
+    fn poll(
+        self: Pin<&mut Self>,
+        shard: &mut Shard,
+        _: &mut Context<Shard>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
         if shard.slice() {
             task.waker().wake_by_ref();
             return Poll::Pending;
