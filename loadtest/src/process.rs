@@ -1,11 +1,10 @@
 //! What the kernel says of a process: memory, processor time, bytes written.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Linux counts processor time in hundredths of a second on every architecture we build for.
-const TICKS_PER_S: f64 = 100.0;
 const PAGE_BYTES: u64 = 4096;
 
 /// A process under measurement.
@@ -30,15 +29,18 @@ impl Process {
         Ok(kib * 1024)
     }
 
-    /// User and system time of all its threads, in seconds.
+    /// Processor time of all its live threads, in seconds: from the scheduler's nanoseconds, since
+    /// `stat` counts in hundredths.
     pub(crate) fn cpu_s(self) -> Result<f64> {
-        let stat = self.read("stat")?;
-        // The name, in parentheses, may hold spaces; fields are counted after it.
-        let (_, fields) = stat.rsplit_once(") ").context("stat has a name")?;
-        let mut fields = fields.split_whitespace().skip(11);
-        let user: f64 = fields.next().context("stat has utime")?.parse()?;
-        let system: f64 = fields.next().context("stat has stime")?.parse()?;
-        Ok((user + system) / TICKS_PER_S)
+        let path = format!("/proc/{}/task", self.pid);
+        let mut sum_ns = 0_u64;
+        for thread in fs::read_dir(&path).with_context(|| format!("read {path}; did the server end?"))? {
+            // A thread may end between the listing and this.
+            let Ok(schedstat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            sum_ns +=
+                schedstat.split_whitespace().next().context("schedstat has a first field")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(sum_ns).as_secs_f64())
     }
 
     /// Bytes it caused to be written to storage.

@@ -102,7 +102,6 @@ impl Server {
     }
 }
 
-/// Limits on who may do how much are lifted where they would be measured instead of the engine.
 fn carillon(path: &PathBuf, data: Option<&PathBuf>, pin: Option<&str>) -> Command {
     let mut command = match pin {
         None => Command::new(path),

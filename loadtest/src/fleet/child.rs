@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,7 +188,7 @@ impl Fleet {
     fn connect(&mut self, connect: Connect) -> Result<()> {
         let way = Rc::new(Way {
             server: connect.address.parse().context("the device address")?,
-            source: SocketAddr::new(connect.source.parse().context("the source address")?, 0),
+            first_source: connect.first_source,
             tls: connect.ca_pem.as_deref().map(|pem| tls(pem, &connect.address)).transpose()?,
         });
         self.shared.acking.set(connect.ack);

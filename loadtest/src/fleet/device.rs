@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +26,15 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// The server agrees to at most about ten minutes; no run is longer, so no device need ping.
 const HEARTBEAT_S: u32 = 590;
 
+/// Devices that come from one loopback address. It has 28,000 ports, of which the kernel looks
+/// through one half first; near 14,000 that search costs more than the connection.
+const PER_SOURCE_MAX: usize = 4_000;
+
+/// The loopback address the device of this index comes from.
+pub(crate) fn source(first: Ipv4Addr, index: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(first.to_bits() + u32::try_from(index.div_ceil(PER_SOURCE_MAX)).unwrap_or(0))
+}
+
 thread_local! {
     /// The devices of a fleet share one thread and one buffer, and read in turns.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
@@ -34,7 +43,8 @@ thread_local! {
 /// Where and how to connect.
 pub(crate) struct Way {
     pub(crate) server: SocketAddr,
-    pub(crate) source: SocketAddr,
+    /// None: whatever routing picks.
+    pub(crate) first_source: Option<Ipv4Addr>,
     pub(crate) tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
 }
 
@@ -85,8 +95,8 @@ impl Device {
     pub(crate) async fn connect(way: &Way, index: usize, credential: &str) -> Result<Self> {
         let started_ns = now_ns();
         let socket = TcpSocket::new_v4()?;
-        if !way.source.ip().is_unspecified() {
-            socket.bind(way.source).context("bind the source address")?;
+        if let Some(first) = way.first_source {
+            socket.bind((source(first, index), 0).into()).context("bind the source address")?;
         }
         let tcp = socket.connect(way.server).await.context("connect")?;
         tcp.set_nodelay(true)?;

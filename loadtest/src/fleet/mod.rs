@@ -5,6 +5,7 @@ mod device;
 pub(crate) mod protocol;
 pub(crate) mod tag;
 
+use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use protocol::{Command, Connect, Told};
 
 /// A process may open as few as 20,000 files; the rest is for its libraries and pipes.
 pub(crate) const DEVICES_PER_PROCESS_MAX: usize = 18_000;
+/// Fleets come from here on, when the server is on loopback.
+const LOOPBACK_2: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How often counts are asked for while waiting. What is measured is timed by the fleets.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -62,13 +65,14 @@ impl Fleet {
         for (number, (ship, credentials)) in
             self.ships.iter_mut().zip(credentials.chunks(DEVICES_PER_PROCESS_MAX)).enumerate()
         {
-            // A server elsewhere than loopback is reached from whatever address routing picks.
-            let loopback = way.address.starts_with("127.");
-            let source = if loopback { format!("127.0.0.{}", number + 1) } else { "0.0.0.0".to_owned() };
+            let first_source = way
+                .address
+                .starts_with("127.")
+                .then(|| device::source(LOOPBACK_2, number * DEVICES_PER_PROCESS_MAX));
             let command = Command::Connect(Connect {
                 address: way.address.clone(),
                 ca_pem: way.ca_pem.clone(),
-                source,
+                first_source,
                 credentials: credentials.to_vec(),
                 opening_max: way.opening_max,
                 ack: way.ack,

@@ -1,6 +1,8 @@
 //! What the measuring process and its fleets say to each other: one JSON object a line, each
 //! command answered by one `Told`.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,8 +28,8 @@ pub(crate) struct Connect {
     pub(crate) address: String,
     /// The authority of the server's certificate, in PEM: then over TLS.
     pub(crate) ca_pem: Option<String>,
-    /// The address of this machine to come from, since a pair of addresses has 28,000 ports.
-    pub(crate) source: String,
+    /// On loopback: the first address to come from; see `device::PER_SOURCE_MAX`.
+    pub(crate) first_source: Option<Ipv4Addr>,
     pub(crate) credentials: Vec<String>,
     pub(crate) opening_max: usize,
     pub(crate) ack: bool,
