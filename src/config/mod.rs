@@ -11,16 +11,14 @@
 //! `config/default.toml` is the lowest layer and the manual: a key that is not in it does not exist.
 
 mod layer;
-mod master;
 mod reader;
 mod sections;
 mod value;
 
 pub use layer::{Given, Layer, Origin, Raw};
-pub use master::{MasterError, master_secret};
 pub use reader::Mistake;
 pub use sections::{
-    Config, Devices, Drain, Http, Log, LogFormat, Operations, Rate, Rates, Secret, Store, TlsFiles,
+    Config, Devices, Drain, Engine, Http, Log, LogFormat, Operations, Rate, Rates, Secret, Store, TlsFiles,
 };
 
 /// What `config print --show-origin` prints of one key. A secret's value reads `"***"`.

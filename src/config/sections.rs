@@ -16,6 +16,7 @@ use super::value;
 pub struct Config {
     pub http: Http,
     pub devices: Devices,
+    pub engine: Engine,
     pub operations: Operations,
     pub store: Store,
     pub limits: Limits,
@@ -56,7 +57,11 @@ pub struct Devices {
     pub wss_public: Option<String>,
     pub tls_files: Option<TlsFiles>,
     pub behind_proxy: bool,
-    /// Never 0.
+}
+
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// Never 0: one a core was asked for by that.
     pub shards: usize,
 }
 
@@ -71,7 +76,7 @@ pub struct Store {
     pub partitions: usize,
     pub cache_bytes: u64,
     pub strict: bool,
-    /// None: `master_secret(dir)` has it.
+    /// None: the data directory keeps it.
     pub master: Option<Secret>,
 }
 
@@ -136,17 +141,17 @@ impl fmt::Debug for Secret {
 impl Config {
     /// What the engine is started with.
     #[must_use]
-    pub fn engine(&self, master: &Secret) -> engine::Config {
+    pub fn engine(&self, master: [u8; 32]) -> engine::Config {
         engine::Config {
             store: store::Config {
                 dir: self.store.dir.clone(),
                 partitions: self.store.partitions,
                 cache_bytes: self.store.cache_bytes,
                 strict: self.store.strict,
-                master: master.bytes(),
+                master,
             },
             limits: self.limits.clone(),
-            shards: self.devices.shards,
+            shards: self.engine.shards,
         }
     }
 }
@@ -159,6 +164,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
     Config {
         http: http(r),
         devices: devices(r),
+        engine: Engine { shards: or_cores(r.number("engine.shards", 0..=1024)) },
         operations: Operations { listen: r.address("operations.listen") },
         store: store(r),
         limits: limits(r),
@@ -193,7 +199,6 @@ fn devices(r: &mut Reader<'_>) -> Devices {
         wss_public: r.optional_text("devices.wss_public"),
         tls_files: tls_files(r, "devices.tls_cert", "devices.tls_key"),
         behind_proxy: r.boolean("devices.behind_proxy"),
-        shards: or_cores(r.number("devices.shards", 0..=1024)),
     }
 }
 
