@@ -5,6 +5,9 @@
 //! safe, and `Unknown` ("may have happened") distinct from `Unavailable`. Nothing outside
 //! `store/sled.rs` knows sled.
 
+pub mod history;
+pub mod stats;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,0 +1,206 @@
+//! A record as bytes: about 40 for a device, a version in front.
+//!
+//! ```text
+//! version 1 · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)
+//! id 16 · at v · app v · [expires_at v, with a lane] · version length 1 · version …
+//! ordinal v, or for a group the bitmap, to the end        (v: varint)
+//! ```
+//!
+//! The codes below are on disk for as long as files are kept: add, never change.
+
+use std::sync::Arc;
+
+use carillon_sdk::api::{Platform, Step};
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{MessageId, Timestamp};
+use roaring::RoaringBitmap;
+
+use super::record::{Channel, MessageHead, Reason, Record, Whom};
+use super::varint;
+use crate::model::{App, PushType};
+
+const VERSION: u8 = 1;
+
+const DEVICE: u8 = 0;
+const USER: u8 = 1;
+const GROUP: u8 = 2;
+
+/// Longest app version kept, in bytes.
+const APP_VERSION_BYTES_MAX: usize = 255;
+
+pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
+    let whom = match record.whom {
+        Whom::Device(_) => DEVICE,
+        Whom::User(_) => USER,
+        Whom::Group(_) => GROUP,
+    };
+    to.extend_from_slice(&[
+        VERSION,
+        step_code(record.step),
+        record.push_type as u8,
+        whom,
+        record.platform.map_or(0, platform_code),
+        record.channel as u8,
+        record.reason.map_or(0, |reason| reason as u8),
+        record.message.map_or(0, |head| lane_code(head.lane)),
+    ]);
+    to.extend_from_slice(record.id.as_bytes());
+    varint::put(to, record.at.as_millis());
+    varint::put(to, u64::from(record.app.0));
+    if let Some(head) = record.message {
+        varint::put(to, head.expires_at.as_millis());
+    }
+    let version = record.app_version.as_deref().map_or("", |text| cut(text, APP_VERSION_BYTES_MAX));
+    to.push(version.len() as u8);
+    to.extend_from_slice(version.as_bytes());
+    match &record.whom {
+        Whom::Device(ordinal) | Whom::User(ordinal) => varint::put(to, u64::from(*ordinal)),
+        Whom::Group(devices) => {
+            devices.serialize_into(to).expect("writing to a Vec does not fail");
+        }
+    }
+}
+
+/// None when the bytes are not a record of a version we know. The caller has checked their
+/// checksum, so this is another build's doing, not the disk's.
+pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
+    let from = &mut body;
+    let [version, step, push_type, whom, platform, channel, reason, lane] = *take::<8>(from)?;
+    if version != VERSION {
+        return None;
+    }
+    let id = MessageId::from_bytes(*take::<16>(from)?);
+    let at = Timestamp::from_millis(varint::take(from)?);
+    let app = App(varint::take(from)?.try_into().ok()?);
+    let message = match lane {
+        0 => None,
+        code => Some(MessageHead {
+            lane: lane_of(code)?,
+            expires_at: Timestamp::from_millis(varint::take(from)?),
+        }),
+    };
+    let [len] = *take::<1>(from)?;
+    let (text, rest) = from.split_at_checked(usize::from(len))?;
+    *from = rest;
+    let app_version = if text.is_empty() { None } else { Some(Arc::from(std::str::from_utf8(text).ok()?)) };
+    let whom = match whom {
+        GROUP => Whom::Group(RoaringBitmap::deserialize_from(&mut *from).ok()?),
+        kind => {
+            let ordinal = varint::take(from)?.try_into().ok()?;
+            match kind {
+                DEVICE => Whom::Device(ordinal),
+                USER => Whom::User(ordinal),
+                _ => return None,
+            }
+        }
+    };
+    from.is_empty().then_some(())?;
+    Some(Record {
+        at,
+        app,
+        id,
+        push_type: push_type_of(push_type)?,
+        step: step_of(step)?,
+        whom,
+        platform: optional(platform, platform_of)?,
+        app_version,
+        channel: Channel::from_code(channel)?,
+        reason: optional(reason, Reason::from_code)?,
+        message,
+    })
+}
+
+fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (front, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(front)
+}
+
+/// 0 is absence; any other code must be known.
+fn optional<T>(code: u8, of: impl Fn(u8) -> Option<T>) -> Option<Option<T>> {
+    if code == 0 { Some(None) } else { of(code).map(Some) }
+}
+
+/// The longest front of `text` that has at most `bytes` bytes and ends between characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+const fn step_code(step: Step) -> u8 {
+    match step {
+        Step::Accepted => 1,
+        Step::Sent => 2,
+        Step::Delivered => 3,
+        Step::Expired => 4,
+        Step::Revoked => 5,
+        Step::Replaced => 6,
+        Step::Rejected => 7,
+        Step::Shown => 8,
+        Step::Opened => 9,
+        Step::Dismissed => 10,
+    }
+}
+
+const fn step_of(code: u8) -> Option<Step> {
+    Some(match code {
+        1 => Step::Accepted,
+        2 => Step::Sent,
+        3 => Step::Delivered,
+        4 => Step::Expired,
+        5 => Step::Revoked,
+        6 => Step::Replaced,
+        7 => Step::Rejected,
+        8 => Step::Shown,
+        9 => Step::Opened,
+        10 => Step::Dismissed,
+        _ => return None,
+    })
+}
+
+/// Never 0.
+pub(crate) const fn platform_code(platform: Platform) -> u8 {
+    match platform {
+        Platform::Android => 1,
+        Platform::Ios => 2,
+        Platform::HarmonyOs => 3,
+        Platform::Web => 4,
+        Platform::Other => 5,
+    }
+}
+
+pub(crate) const fn platform_of(code: u8) -> Option<Platform> {
+    Some(match code {
+        1 => Platform::Android,
+        2 => Platform::Ios,
+        3 => Platform::HarmonyOs,
+        4 => Platform::Web,
+        5 => Platform::Other,
+        _ => return None,
+    })
+}
+
+pub(crate) const fn push_type_of(code: u8) -> Option<PushType> {
+    Some(match code {
+        1 => PushType::Single,
+        2 => PushType::Multiple,
+        3 => PushType::Broadcast,
+        _ => return None,
+    })
+}
+
+const fn lane_code(lane: Lane) -> u8 {
+    match lane {
+        Lane::High => 1,
+        Lane::Normal => 2,
+        Lane::Bulk => 3,
+    }
+}
+
+const fn lane_of(code: u8) -> Option<Lane> {
+    Some(match code {
+        1 => Lane::High,
+        2 => Lane::Normal,
+        3 => Lane::Bulk,
+        _ => return None,
+    })
+}

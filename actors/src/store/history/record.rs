@@ -1,0 +1,117 @@
+//! What history holds: one step of one message, for a device, a user, or a group of devices.
+
+use std::sync::Arc;
+
+use carillon_sdk::api::{Platform, Step};
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{MessageId, Timestamp};
+use roaring::RoaringBitmap;
+
+use crate::model::{App, PushType};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// When it reached the server.
+    pub at: Timestamp,
+    pub app: App,
+    pub id: MessageId,
+    pub push_type: PushType,
+    pub step: Step,
+    pub whom: Whom,
+    /// Of the device; none for a user or a group.
+    pub platform: Option<Platform>,
+    /// The same. At most 255 bytes are kept; the API allows 64.
+    pub app_version: Option<Arc<str>>,
+    pub channel: Channel,
+    pub reason: Option<Reason>,
+    /// On `Accepted`: what a reader must know of the message when it is no longer stored.
+    pub message: Option<MessageHead>,
+}
+
+/// By ordinal within the app.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whom {
+    Device(u32),
+    User(u32),
+    /// Devices of a broadcast that took the same step within about a second.
+    Group(RoaringBitmap),
+}
+
+impl Whom {
+    /// How many devices or users this stands for.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Device(_) | Self::User(_) => 1,
+            Self::Group(devices) => devices.len(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageHead {
+    pub lane: Lane,
+    pub expires_at: Timestamp,
+}
+
+/// By which road a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[repr(u8)]
+pub enum Channel {
+    /// Our own connection to the device.
+    #[default]
+    Own = 0,
+}
+
+impl Channel {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+        }
+    }
+
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Own),
+            _ => None,
+        }
+    }
+}
+
+/// Why a message was rejected or expired, from a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Reason {
+    DeviceDeleted = 1,
+    QueueFull = 2,
+    /// `ttl: 0`, and no session was open.
+    Offline = 3,
+    /// It was written to the socket, and no ack came until it expired.
+    AckTimeout = 4,
+    DeviceUnknown = 5,
+}
+
+impl Reason {
+    pub const ALL: [Self; 5] =
+        [Self::DeviceDeleted, Self::QueueFull, Self::Offline, Self::AckTimeout, Self::DeviceUnknown];
+
+    /// As it stands in the API and in statistics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceDeleted => "device_deleted",
+            Self::QueueFull => "queue_full",
+            Self::Offline => "offline",
+            Self::AckTimeout => "ack_timeout",
+            Self::DeviceUnknown => "device_unknown",
+        }
+    }
+
+    /// The reason behind a stored number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|&reason| reason as u8 == code)
+    }
+}

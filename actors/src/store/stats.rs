@@ -1,0 +1,254 @@
+//! Counting what history holds, by minute; hours and days are sums of minutes.
+//!
+//! ```text
+//!  Record ──count──▶ Window (open minutes) ──close_before──▶ rows ──add──▶ minute, hour, day of the store
+//!                                                        └─▶ Cursor, in the same commit
+//! ```
+//!
+//! A start reads the cursor and counts history again from it, so that the sum of the store's rows
+//! and the window is, at any moment and after any crash, the count of the records in history.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use ahash::{AHashMap, AHashSet};
+use carillon_sdk::Timestamp;
+use carillon_sdk::api::{Granularity, Platform, Step};
+use serde::{Deserialize, Serialize};
+
+use super::history::{Channel, Position, Reason, Record};
+use crate::model::{App, PushType};
+
+pub use self::rows::{Damaged, KIND, aggregate, expired, keep, range};
+
+/// App versions an app's statistics tell apart within a minute. Devices name their version
+/// themselves, so without a bound they could make rows without end; the rest count as [`OTHER`].
+pub const VERSIONS_PER_MINUTE_MAX: usize = 200;
+
+/// The app version of those beyond [`VERSIONS_PER_MINUTE_MAX`].
+pub const OTHER: &str = "other";
+
+/// What one row of statistics is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    pub granularity: Granularity,
+    pub app: App,
+    /// Start of the minute, hour or day (UTC).
+    pub start: Timestamp,
+    pub dims: Dims,
+}
+
+/// The dimensions. None reads `unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dims {
+    pub platform: Option<Platform>,
+    pub app_version: Option<Arc<str>>,
+    pub channel: Channel,
+    pub push_type: PushType,
+    pub reason: Option<Reason>,
+}
+
+impl Key {
+    /// The three rows that a closed minute's counts are added to: its minute, its hour, its day.
+    #[must_use]
+    pub fn levels(&self) -> [Self; 3] {
+        [Granularity::Minute, Granularity::Hour, Granularity::Day].map(|granularity| Self {
+            granularity,
+            start: floor(self.start, granularity),
+            ..self.clone()
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub accepted: u64,
+    pub sent: u64,
+    pub arrived: u64,
+    pub shown: u64,
+    pub opened: u64,
+    pub dismissed: u64,
+    pub expired: u64,
+    pub replaced: u64,
+    pub revoked: u64,
+    pub failed: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, step: Step, count: u64) {
+        *self.of(step) += count;
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.sent += other.sent;
+        self.arrived += other.arrived;
+        self.shown += other.shown;
+        self.opened += other.opened;
+        self.dismissed += other.dismissed;
+        self.expired += other.expired;
+        self.replaced += other.replaced;
+        self.revoked += other.revoked;
+        self.failed += other.failed;
+    }
+
+    const fn of(&mut self, step: Step) -> &mut u64 {
+        match step {
+            Step::Accepted => &mut self.accepted,
+            Step::Sent => &mut self.sent,
+            Step::Delivered => &mut self.arrived,
+            Step::Shown => &mut self.shown,
+            Step::Opened => &mut self.opened,
+            Step::Dismissed => &mut self.dismissed,
+            Step::Expired => &mut self.expired,
+            Step::Replaced => &mut self.replaced,
+            Step::Revoked => &mut self.revoked,
+            Step::Rejected => &mut self.failed,
+        }
+    }
+}
+
+/// The start of the period `at` falls in.
+#[must_use]
+pub const fn floor(at: Timestamp, granularity: Granularity) -> Timestamp {
+    let period = length_ms(granularity);
+    Timestamp::from_millis(at.as_millis() / period * period)
+}
+
+const fn length_ms(granularity: Granularity) -> u64 {
+    match granularity {
+        Granularity::Minute => 60_000,
+        Granularity::Hour => 3_600_000,
+        Granularity::Day => 86_400_000,
+    }
+}
+
+/// What the stored rows hold: every record before `counted_to` whose minute began before
+/// `closed_before`, and no other. Records may stand a little out of order around a minute's end,
+/// and a clock may be put right between two starts, which is why one place would not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Where to read history from: no record before it is missing in the rows.
+    pub replay_from: Position,
+    pub counted_to: Position,
+    pub closed_before: Timestamp,
+}
+
+/// The minutes not yet stored.
+#[derive(Debug, Default)]
+pub struct Window {
+    cursor: Cursor,
+    minutes: BTreeMap<Timestamp, Minute>,
+}
+
+#[derive(Debug)]
+struct Minute {
+    /// Not after any record counted here.
+    since: Position,
+    rows: AHashMap<(App, Dims), Counts>,
+    versions: AHashMap<App, AHashSet<Arc<str>>>,
+}
+
+impl Window {
+    /// A window over what the stored rows do not hold. History is to be counted into it from
+    /// `cursor.replay_from` on, and then what is appended.
+    #[must_use]
+    pub const fn new(cursor: Cursor) -> Self {
+        Self { cursor, minutes: BTreeMap::new() }
+    }
+
+    /// Counts a record in the minute it reached the server; a group counts its members. `place` is
+    /// where the record stands or any place before it: while replaying its own, and for a batch
+    /// just written `History::position` as it was before the write.
+    pub fn count(&mut self, record: &Record, place: Position) {
+        let start = floor(record.at, Granularity::Minute);
+        if place < self.cursor.counted_to && start < self.cursor.closed_before {
+            return; // the stored rows hold it
+        }
+        let minute = match self.minutes.entry(start) {
+            Entry::Occupied(minute) => minute.into_mut(),
+            Entry::Vacant(minute) => {
+                minute.insert(Minute { since: place, rows: AHashMap::new(), versions: AHashMap::new() })
+            }
+        };
+        minute.count(record);
+    }
+
+    /// Takes out the minutes that are over. `written` is `History::position` now. The rows are to
+    /// be added (see [`Key::levels`]) and [`Window::cursor`] stored in one commit, after a
+    /// `History::sync`: rows must not know of records the disk does not.
+    pub fn close_before(&mut self, now: Timestamp, written: Position) -> Vec<(Key, Counts)> {
+        // Never back: a minute once closed stays so, and what comes late for it is closed at once.
+        let before = floor(now, Granularity::Minute).max(self.cursor.closed_before);
+        let open = self.minutes.split_off(&before);
+        let closed = std::mem::replace(&mut self.minutes, open);
+        let replay_from = self.minutes.values().map(|minute| minute.since).min().unwrap_or(written);
+        self.cursor = Cursor { replay_from, counted_to: written, closed_before: before };
+        closed.into_iter().flat_map(|(start, minute)| minute.into_rows(start)).collect()
+    }
+
+    /// What the stored rows hold once those of the last `close_before` are stored.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// The open minutes of an app, for queries.
+    #[must_use]
+    pub fn open(&self, app: App) -> Vec<(Key, Counts)> {
+        let mut rows = Vec::new();
+        for (&start, minute) in &self.minutes {
+            let of_app = minute.rows.iter().filter(|((of, _), _)| *of == app);
+            rows.extend(of_app.map(|((_, dims), &counts)| (Key::minute(app, start, dims.clone()), counts)));
+        }
+        rows
+    }
+}
+
+impl Key {
+    const fn minute(app: App, start: Timestamp, dims: Dims) -> Self {
+        Self { granularity: Granularity::Minute, app, start, dims }
+    }
+}
+
+impl Minute {
+    fn count(&mut self, record: &Record) {
+        let dims = Dims {
+            platform: record.platform,
+            app_version: record.app_version.clone(),
+            channel: record.channel,
+            push_type: record.push_type,
+            reason: record.reason,
+        };
+        let count = record.whom.count();
+        let mut key = (record.app, dims);
+        if let Some(counts) = self.rows.get_mut(&key) {
+            return counts.add(record.step, count);
+        }
+        key.1.app_version = key.1.app_version.map(|version| self.admit(record.app, version));
+        self.rows.entry(key).or_default().add(record.step, count);
+    }
+
+    /// The version, or [`OTHER`] when the app has named too many already.
+    fn admit(&mut self, app: App, version: Arc<str>) -> Arc<str> {
+        let versions = self.versions.entry(app).or_default();
+        if versions.contains(&version) {
+            return version;
+        }
+        if versions.len() >= VERSIONS_PER_MINUTE_MAX {
+            return Arc::from(OTHER);
+        }
+        versions.insert(Arc::clone(&version));
+        version
+    }
+
+    fn into_rows(self, start: Timestamp) -> impl Iterator<Item = (Key, Counts)> {
+        self.rows.into_iter().map(move |((app, dims), counts)| (Key::minute(app, start, dims), counts))
+    }
+}
+
+#[cfg(test)]
+mod tests;
