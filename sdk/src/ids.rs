@@ -171,11 +171,7 @@ impl FromStr for MessageId {
 /// Text where a person may read it (JSON), sixteen bytes where none does (MessagePack).
 impl Serialize for MessageId {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() {
-            to.collect_str(self)
-        } else {
-            to.serialize_bytes(&self.0)
-        }
+        if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0) }
     }
 }
 
@@ -195,10 +191,6 @@ impl<'de> Deserialize<'de> for MessageId {
                 Ok(MessageId(bytes))
             }
         }
-        if from.is_human_readable() {
-            from.deserialize_str(Visitor)
-        } else {
-            from.deserialize_bytes(Visitor)
-        }
+        if from.is_human_readable() { from.deserialize_str(Visitor) } else { from.deserialize_bytes(Visitor) }
     }
 }

@@ -4,13 +4,13 @@
 //! (sans-io), and, behind the feature `client`, a device client and an app-server client.
 //! No actix, no sled.
 
-pub mod ids;
-pub mod time;
 pub mod api;
-pub mod sign;
-pub mod wire;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod ids;
+pub mod sign;
+pub mod time;
+pub mod wire;
 
 pub use ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 pub use time::{Timestamp, Ttl};

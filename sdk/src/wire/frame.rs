@@ -1,9 +1,18 @@
 //! Every frame of the protocol and its fields. Field names here are the names on the wire.
 
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DeviceId, MessageId, UserId};
 use crate::time::Timestamp;
+
+/// Most pushes a Hello may name as held.
+pub const HOLDING_MAX: usize = 256;
+
+/// Most pushes one Ack may name.
+pub const ACK_SEQS_MAX: usize = 1_024;
 
 /// A frame. The number is its type on the wire and never changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +47,53 @@ pub enum Frame {
     Error(Error) = 14,
 }
 
+/// The names of the frames in JSON, in the order of their numbers.
+pub(super) const NAMES: [&str; 14] = [
+    "hello",
+    "welcome",
+    "push",
+    "ack",
+    "report",
+    "revoke",
+    "bind",
+    "unbind",
+    "vendor_token",
+    "answer",
+    "ping",
+    "pong",
+    "goodbye",
+    "error",
+];
+
+impl Frame {
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> u8 {
+        match self {
+            Self::Hello(_) => 1,
+            Self::Welcome(_) => 2,
+            Self::Push(_) => 3,
+            Self::Ack(_) => 4,
+            Self::Report(_) => 5,
+            Self::Revoke(_) => 6,
+            Self::Bind(_) => 7,
+            Self::Unbind(_) => 8,
+            Self::VendorToken(_) => 9,
+            Self::Answer(_) => 10,
+            Self::Ping => 11,
+            Self::Pong => 12,
+            Self::Goodbye(_) => 13,
+            Self::Error(_) => 14,
+        }
+    }
+
+    /// Its name in JSON, and in logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        NAMES[self.kind() as usize - 1]
+    }
+}
+
 /// Which queue a push travels in. Between lanes there is no order, and none starves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,8 +119,8 @@ pub struct Hello {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub resume: u64,
     /// `seq` of each push the device holds whose Ack may not have reached the server. They are
-    /// taken as acked. At most 256.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// taken as acked. At most [`HOLDING_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<HOLDING_MAX, _>")]
     pub holding: Vec<u64>,
     /// The app's version now; registration's is replaced when it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +176,8 @@ pub struct Push {
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ack {
-    /// `seq` of each push that arrived. At most 1,024.
+    /// `seq` of each push that arrived. At most [`ACK_SEQS_MAX`].
+    #[serde(deserialize_with = "at_most::<ACK_SEQS_MAX, _>")]
     pub seqs: Vec<u64>,
 }
 
@@ -252,7 +309,6 @@ pub enum ErrorCode {
     Other,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero<T: PartialEq + From<u8>>(n: &T) -> bool {
     *n == T::from(0)
 }
@@ -265,4 +321,27 @@ fn is_zero64(n: &u64) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_false(b: &bool) -> bool {
     !*b
+}
+
+/// A list of at most `N` numbers. A longer one is refused at its first number too many, and what a
+/// sender claims to be the length reserves no more than that.
+fn at_most<'de, const N: usize, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+    struct List<const N: usize>;
+    impl<'de, const N: usize> Visitor<'de> for List<N> {
+        type Value = Vec<u64>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {N} numbers")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u64>, A::Error> {
+            let mut numbers = Vec::with_capacity(list.size_hint().unwrap_or(0).min(N));
+            while let Some(number) = list.next_element()? {
+                if numbers.len() == N {
+                    return Err(de::Error::invalid_length(N + 1, &self));
+                }
+                numbers.push(number);
+            }
+            Ok(numbers)
+        }
+    }
+    from.deserialize_seq(List::<N>)
 }

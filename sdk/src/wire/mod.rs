@@ -6,11 +6,21 @@
 //! a binary message is one body. A body is a MessagePack array `[type, fields]`, `fields` a map
 //! with text keys. A WebSocket text message is the same as a JSON object with a member `type`.
 
+mod codec;
+mod fields;
 pub mod frame;
+mod json;
+pub mod ws;
+
+#[cfg(test)]
+mod tests;
+
+pub use codec::{decode, decode_body, encode, frame_len};
+pub use json::{decode_json, encode_json};
 
 pub use frame::{
-    Ack, Bind, BindAnswer, Error as ErrorFrame, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello,
-    Lane, Push, Report, ReportKind, Revoke, Unbind, VendorToken, Welcome,
+    ACK_SEQS_MAX, Ack, Bind, BindAnswer, Error as ErrorFrame, ErrorCode, Frame, Goodbye, GoodbyeReason,
+    HOLDING_MAX, Hello, Lane, Push, Report, ReportKind, Revoke, Unbind, VendorToken, Welcome,
 };
 
 /// The protocol version this build speaks. A Hello with a lower major version is answered in that
@@ -21,7 +31,8 @@ pub const VERSION: u16 = 1;
 /// configured to take (64 KiB) with its envelope.
 pub const FRAME_BYTES_MAX: usize = 72 * 1024;
 
-use bytes::{Bytes, BytesMut};
+/// Deepest nesting of a push's `data`. JSON readers commonly stop there.
+pub const DATA_DEPTH_MAX: usize = 126;
 
 /// Why bytes are not a frame. After `TooLong` the stream cannot be followed any further; after
 /// `Malformed` it can, since the length was good.
@@ -40,32 +51,4 @@ pub struct Decoded {
     pub frame: Option<Frame>,
     /// Fields (or the one type) this side does not know and passed over, for the count.
     pub unknown: u32,
-}
-
-/// A frame as TCP and TLS carry it: length and body.
-#[must_use]
-pub fn encode(frame: &Frame) -> Bytes {
-    todo!("{frame:?}")
-}
-
-/// A frame as a WebSocket text message.
-#[must_use]
-pub fn encode_json(frame: &Frame) -> Bytes {
-    todo!("{frame:?}")
-}
-
-/// The next frame of a stream, None when more bytes are needed. What is read is taken from
-/// `bytes`. A length beyond `limit` is refused before anything is allocated for it.
-pub fn decode(bytes: &mut BytesMut, limit: usize) -> Result<Option<Decoded>, Error> {
-    todo!("{bytes:?} {limit}")
-}
-
-/// A body: a WebSocket binary message.
-pub fn decode_body(body: &[u8]) -> Result<Decoded, Error> {
-    todo!("{body:?}")
-}
-
-/// A WebSocket text message.
-pub fn decode_json(text: &[u8]) -> Result<Decoded, Error> {
-    todo!("{text:?}")
 }
