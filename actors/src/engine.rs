@@ -157,7 +157,12 @@ impl Engine {
 
     /// Binds `device` to `user`, or to nobody. Answers when it is on disk and the device's live
     /// session, if any, knows.
-    pub async fn bind(&self, device: Device, user: Option<UserId>, nonce: Option<Nonce>) -> Result<Option<User>, Refusal> {
+    pub async fn bind(
+        &self,
+        device: Device,
+        user: Option<UserId>,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<User>, Refusal> {
         let _ = (device, user, nonce);
         todo!()
     }

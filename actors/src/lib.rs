@@ -4,9 +4,9 @@
 //! Asks go down one rank order, and everything else is told: edge → Shard → User → Store.
 
 pub mod clock;
-pub mod limits;
-pub mod model;
 pub mod encoded;
-pub mod link;
-pub mod store;
 pub mod engine;
+pub mod limits;
+pub mod link;
+pub mod model;
+pub mod store;

@@ -5,21 +5,26 @@ use std::sync::Arc;
 use carillon_sdk::api::Step;
 use roaring::RoaringBitmap;
 
+use super::Error;
 use super::directory::{Group, OfApp};
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
 use super::keys;
+use super::log::LogEntry as Entry;
 use super::partition::Partition;
 use super::pending::{Owed, is_repeatable};
 use super::rows::{BroadcastRow, Owners, RepeatRow, encode};
 use super::work::{Reply, Story, Work};
-use super::log::LogEntry as Entry;
-use super::Error;
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Message};
 
 impl Partition {
-    pub(super) fn broadcast(&mut self, message: &Arc<Message>, reply: Reply<u32>, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn broadcast(
+        &mut self,
+        message: &Arc<Message>,
+        reply: Reply<u32>,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
         let app = message.app;
         let Some(people) = self.people(app) else {
             work.answer(reply, 0);
@@ -55,7 +60,7 @@ impl Partition {
             }
         }
         let due = Arc::new(Encoded::new(message, None, seq, None));
-        let entry = Arc::new(Entry::new(app, due, devices, message.accepted_at));
+        let entry = Arc::new(Entry::new(app, due));
         // In the log before the commit, so that a device connecting now walks it; the session may
         // write it to its socket while the commit is under way.
         self.shared.logs.push(Arc::clone(&entry));
@@ -128,7 +133,13 @@ impl Partition {
         for entry in self.shared.logs.of(device.app).iter() {
             if entry.settle(device.ordinal) {
                 let whom = Whom::Device(device.ordinal);
-                work.record(entry.story(), whom, Some(group.clone()), Step::Rejected, Some(Reason::DeviceDeleted));
+                work.record(
+                    entry.story(),
+                    whom,
+                    Some(group.clone()),
+                    Step::Rejected,
+                    Some(Reason::DeviceDeleted),
+                );
             }
         }
     }

@@ -12,12 +12,12 @@ use crate::model::{App, Device};
 const CREDENTIAL: &str = "cd1";
 const MAC_BYTES: usize = 16;
 
-pub struct Keyring(Hmac<Sha256>);
+pub(super) struct Keyring(Hmac<Sha256>);
 
 impl Keyring {
     #[must_use]
     #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    pub fn new(master: &[u8; 32]) -> Self {
+    pub(super) fn new(master: &[u8; 32]) -> Self {
         Self(Hmac::new_from_slice(master).expect("32 bytes are a key"))
     }
 
@@ -30,13 +30,13 @@ impl Keyring {
 
     /// An API key's secret.
     #[must_use]
-    pub fn key_secret(&self, key: &KeyId) -> String {
+    pub(super) fn key_secret(&self, key: &KeyId) -> String {
         format!("cs_{}", URL_SAFE_NO_PAD.encode(self.mac(b"key:", key.as_str().as_bytes())))
     }
 
     /// A device's credential: `cd1.<app, ordinal, generation>.<mac>`.
     #[must_use]
-    pub fn credential(&self, device: Device, generation: u32) -> String {
+    pub(super) fn credential(&self, device: Device, generation: u32) -> String {
         let mut named = [0; 12];
         named[..4].copy_from_slice(&device.app.0.to_be_bytes());
         named[4..8].copy_from_slice(&device.ordinal.to_be_bytes());
@@ -48,7 +48,7 @@ impl Keyring {
 
     /// The device and generation a credential names, once its MAC holds.
     #[must_use]
-    pub fn verify(&self, credential: &str) -> Option<(Device, u32)> {
+    pub(super) fn verify(&self, credential: &str) -> Option<(Device, u32)> {
         let mut parts = credential.split('.');
         let (version, named, mac) = (parts.next()?, parts.next()?, parts.next()?);
         if version != CREDENTIAL || parts.next().is_some() {
@@ -71,7 +71,7 @@ impl Keyring {
 /// When the system has no randomness to give; nothing safe can be made without it.
 #[must_use]
 #[expect(clippy::expect_used, reason = "a system without randomness cannot make secrets")]
-pub fn random_name(prefix: &str) -> String {
+pub(super) fn random_name(prefix: &str) -> String {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
@@ -84,7 +84,7 @@ pub fn random_name(prefix: &str) -> String {
 /// As [`random_name`].
 #[must_use]
 #[expect(clippy::expect_used, reason = "a system without randomness cannot make secrets")]
-pub fn first_generation() -> u32 {
+pub(super) fn first_generation() -> u32 {
     getrandom::u32().expect("the system gives random bytes") >> 1
 }
 

@@ -17,7 +17,7 @@ use super::{AppInfo, DeviceInfo};
 use crate::model::{Device, User};
 
 /// One app's devices and users. Where both locks are held, devices' was taken first.
-pub struct OfApp {
+pub(super) struct OfApp {
     pub info: AppInfo,
     devices: RwLock<Devices>,
     users: RwLock<Users>,
@@ -48,7 +48,7 @@ struct Entry {
 }
 
 /// What statistics tell devices apart by.
-pub type Group = (Platform, Option<Arc<str>>);
+pub(super) type Group = (Platform, Option<Arc<str>>);
 
 /// Texts shared among devices; more distinct ones than this are kept a copy each.
 const TEXTS_MAX: usize = 10_000;
@@ -68,7 +68,7 @@ struct UserEntry {
 
 impl OfApp {
     #[must_use]
-    pub fn new(info: AppInfo) -> Self {
+    pub(super) fn new(info: AppInfo) -> Self {
         Self { info, devices: RwLock::default(), users: RwLock::default() }
     }
 
@@ -84,7 +84,7 @@ impl OfApp {
 
     /// The ordinal under which `id` is registered, or will be: reserved when it is new, so that
     /// registrations of one new id at the same time make one device.
-    pub fn reserve(&self, id: &DeviceId) -> Device {
+    pub(super) fn reserve(&self, id: &DeviceId) -> Device {
         let mut devices = self.devices.write();
         if let Some(&ordinal) = devices.by_id.get(id.as_str()) {
             return self.device(ordinal);
@@ -98,7 +98,13 @@ impl OfApp {
     /// Writes a registration down. Gives the device's row, and whether it is new. A device deleted
     /// between the reservation and now keeps its end: the id gets a new ordinal next time, and this
     /// one answers None.
-    pub fn register(&self, ordinal: u32, body: &RegisterDevice, now: Timestamp, first: u32) -> Option<(DeviceRow, bool)> {
+    pub(super) fn register(
+        &self,
+        ordinal: u32,
+        body: &RegisterDevice,
+        now: Timestamp,
+        first: u32,
+    ) -> Option<(DeviceRow, bool)> {
         let id = body.device_id.clone()?;
         let mut devices = self.devices.write();
         let devices = &mut *devices;
@@ -140,7 +146,7 @@ impl OfApp {
     }
 
     /// A row found at start; none for a device that was deleted.
-    pub fn restore(&self, ordinal: u32, row: Option<DeviceRow>) {
+    pub(super) fn restore(&self, ordinal: u32, row: Option<DeviceRow>) {
         let mut devices = self.devices.write();
         let devices = &mut *devices;
         let at = ordinal as usize;
@@ -171,12 +177,12 @@ impl OfApp {
     }
 
     /// Keeps ordinals up to this one from being given out: something refers to it.
-    pub fn skip_devices(&self, ordinal: u32) {
+    pub(super) fn skip_devices(&self, ordinal: u32) {
         self.restore(ordinal, None);
     }
 
     /// Forgets a device. Gives the user it was bound to, or None when it was not there.
-    pub fn delete(&self, ordinal: u32) -> Option<Option<User>> {
+    pub(super) fn delete(&self, ordinal: u32) -> Option<Option<User>> {
         let mut devices = self.devices.write();
         let devices = &mut *devices;
         let entry = devices.list.get_mut(ordinal as usize)?.take()?;
@@ -192,53 +198,53 @@ impl OfApp {
 
     /// The device registered under an id; not one whose registration is under way.
     #[must_use]
-    pub fn find(&self, id: &DeviceId) -> Option<Device> {
+    pub(super) fn find(&self, id: &DeviceId) -> Option<Device> {
         let devices = self.devices.read();
         let &ordinal = devices.by_id.get(id.as_str())?;
         devices.entry(ordinal).map(|_| self.device(ordinal))
     }
 
     #[must_use]
-    pub fn device_id(&self, ordinal: u32) -> Option<DeviceId> {
+    pub(super) fn device_id(&self, ordinal: u32) -> Option<DeviceId> {
         self.devices.read().entry(ordinal).map(|entry| entry.id.clone())
     }
 
     #[must_use]
-    pub fn is_registered(&self, ordinal: u32) -> bool {
+    pub(super) fn is_registered(&self, ordinal: u32) -> bool {
         self.devices.read().entry(ordinal).is_some()
     }
 
     #[must_use]
-    pub fn generation(&self, ordinal: u32) -> Option<u32> {
+    pub(super) fn generation(&self, ordinal: u32) -> Option<u32> {
         self.devices.read().entry(ordinal).map(|entry| entry.generation)
     }
 
     #[must_use]
-    pub fn group(&self, ordinal: u32) -> Option<Group> {
+    pub(super) fn group(&self, ordinal: u32) -> Option<Group> {
         self.devices.read().entry(ordinal).map(Entry::group)
     }
 
     /// The registered devices, by what statistics tell them apart by.
     #[must_use]
-    pub fn groups(&self) -> Vec<(Group, RoaringBitmap)> {
+    pub(super) fn groups(&self) -> Vec<(Group, RoaringBitmap)> {
         let devices = self.devices.read();
         devices.groups.iter().map(|(group, members)| (group.clone(), members.clone())).collect()
     }
 
     /// The highest ordinal given out.
     #[must_use]
-    pub fn last_ordinal(&self) -> u32 {
+    pub(super) fn last_ordinal(&self) -> u32 {
         self.devices.read().list.len().saturating_sub(1) as u32
     }
 
     #[must_use]
-    pub fn device_count(&self) -> u32 {
+    pub(super) fn device_count(&self) -> u32 {
         self.devices.read().live
     }
 
     /// Without what only the store knows: whether it is online, and how much waits for it.
     #[must_use]
-    pub fn device_info(&self, ordinal: u32) -> Option<DeviceInfo> {
+    pub(super) fn device_info(&self, ordinal: u32) -> Option<DeviceInfo> {
         let devices = self.devices.read();
         let mut info = devices.entry(ordinal)?.info(self.device(ordinal));
         self.name_user(&mut info);
@@ -246,12 +252,13 @@ impl OfApp {
     }
 
     #[must_use]
-    pub fn device_list(&self, after: Option<u32>, limit: usize) -> Vec<DeviceInfo> {
+    pub(super) fn device_list(&self, after: Option<u32>, limit: usize) -> Vec<DeviceInfo> {
         let devices = self.devices.read();
         let from = after.map_or(0, |after| after as usize + 1);
         let rest = devices.list.iter().enumerate().skip(from);
         let entries = rest.filter_map(|(ordinal, entry)| Some((ordinal as u32, entry.as_ref()?)));
-        let mut list: Vec<_> = entries.take(limit).map(|(ordinal, entry)| entry.info(self.device(ordinal))).collect();
+        let mut list: Vec<_> =
+            entries.take(limit).map(|(ordinal, entry)| entry.info(self.device(ordinal))).collect();
         list.iter_mut().for_each(|info| self.name_user(info));
         list
     }
@@ -261,21 +268,23 @@ impl OfApp {
     }
 
     /// A session opened or closed.
-    pub fn seen(&self, ordinal: u32, now: Timestamp) {
+    pub(super) fn seen(&self, ordinal: u32, now: Timestamp) {
         if let Some(entry) = self.devices.read().entry(ordinal) {
             entry.last_seen_s.store(u32::try_from(now.as_secs()).unwrap_or(u32::MAX), Ordering::Relaxed);
         }
     }
 
     /// True when it is another version than before.
-    pub fn set_app_version(&self, ordinal: u32, version: &str) -> bool {
+    pub(super) fn set_app_version(&self, ordinal: u32, version: &str) -> bool {
         let same = |entry: &Entry| entry.app_version.as_deref() == Some(version);
         if self.devices.read().entry(ordinal).is_none_or(same) {
             return false;
         }
         let mut devices = self.devices.write();
         let devices = &mut *devices;
-        let Some(mut entry) = devices.list.get_mut(ordinal as usize).and_then(Option::take) else { return false };
+        let Some(mut entry) = devices.list.get_mut(ordinal as usize).and_then(Option::take) else {
+            return false;
+        };
         devices.leave_group(ordinal, &entry);
         entry.app_version = devices.share(Some(version));
         devices.join_group(ordinal, &entry);
@@ -284,7 +293,7 @@ impl OfApp {
     }
 
     /// An empty token withdraws the one on record. None when there is no such device.
-    pub fn set_vendor_token(&self, ordinal: u32, channel: &str, token: &str) -> Option<DeviceRow> {
+    pub(super) fn set_vendor_token(&self, ordinal: u32, channel: &str, token: &str) -> Option<DeviceRow> {
         let mut devices = self.devices.write();
         let entry = devices.list.get_mut(ordinal as usize)?.as_mut()?;
         let tokens = entry.vendor.get_or_insert_default();
@@ -297,14 +306,14 @@ impl OfApp {
     }
 
     #[must_use]
-    pub fn row(&self, ordinal: u32) -> Option<DeviceRow> {
+    pub(super) fn row(&self, ordinal: u32) -> Option<DeviceRow> {
         self.devices.read().entry(ordinal).map(Entry::row)
     }
 
     // ---- users ---------------------------------------------------------------------------------
 
     /// The user of that name, made when new.
-    pub fn user(&self, id: &UserId) -> User {
+    pub(super) fn user(&self, id: &UserId) -> User {
         if let Some(user) = self.known_user(id) {
             return user;
         }
@@ -318,7 +327,7 @@ impl OfApp {
         self.user_at(ordinal)
     }
 
-    pub fn restore_user(&self, ordinal: u32, id: UserId) {
+    pub(super) fn restore_user(&self, ordinal: u32, id: UserId) {
         let mut users = self.users.write();
         users.reach(ordinal);
         users.by_id.insert(id.shared(), ordinal);
@@ -326,32 +335,32 @@ impl OfApp {
     }
 
     /// Keeps ordinals up to this one from being given out: something refers to it.
-    pub fn skip_users(&self, ordinal: u32) {
+    pub(super) fn skip_users(&self, ordinal: u32) {
         self.users.write().reach(ordinal);
     }
 
     #[must_use]
-    pub fn known_user(&self, id: &UserId) -> Option<User> {
+    pub(super) fn known_user(&self, id: &UserId) -> Option<User> {
         self.users.read().by_id.get(id.as_str()).map(|&ordinal| self.user_at(ordinal))
     }
 
     #[must_use]
-    pub fn user_id(&self, ordinal: u32) -> Option<UserId> {
+    pub(super) fn user_id(&self, ordinal: u32) -> Option<UserId> {
         self.users.read().entry(ordinal).map(|user| user.id.clone())
     }
 
     #[must_use]
-    pub fn user_devices(&self, ordinal: u32) -> SmallVec<[u32; 2]> {
+    pub(super) fn user_devices(&self, ordinal: u32) -> SmallVec<[u32; 2]> {
         self.users.read().entry(ordinal).map(|user| user.devices.clone()).unwrap_or_default()
     }
 
     #[must_use]
-    pub fn user_count(&self) -> usize {
+    pub(super) fn user_count(&self) -> usize {
         self.users.read().by_id.len()
     }
 
     /// The user's name when its row has still to be written; from then on it counts as written.
-    pub fn to_name(&self, ordinal: u32) -> Option<UserId> {
+    pub(super) fn to_name(&self, ordinal: u32) -> Option<UserId> {
         if self.users.read().entry(ordinal).is_none_or(|user| user.named) {
             return None;
         }
@@ -361,17 +370,17 @@ impl OfApp {
     }
 
     #[must_use]
-    pub fn is_named(&self, ordinal: u32) -> bool {
+    pub(super) fn is_named(&self, ordinal: u32) -> bool {
         self.users.read().entry(ordinal).is_some_and(|user| user.named)
     }
 
     #[must_use]
-    pub fn bound_user(&self, ordinal: u32) -> Option<User> {
+    pub(super) fn bound_user(&self, ordinal: u32) -> Option<User> {
         self.devices.read().entry(ordinal)?.user.map(|user| self.user_at(user))
     }
 
     /// Gives the device's row and the user bound before; None when there is no such device.
-    pub fn bind(&self, ordinal: u32, user: Option<User>) -> Option<(DeviceRow, Option<User>)> {
+    pub(super) fn bind(&self, ordinal: u32, user: Option<User>) -> Option<(DeviceRow, Option<User>)> {
         let mut devices = self.devices.write();
         let entry = devices.list.get_mut(ordinal as usize)?.as_mut()?;
         let before = std::mem::replace(&mut entry.user, user.map(|user| user.ordinal));

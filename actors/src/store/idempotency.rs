@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use super::{Begun, Idempotency};
 use crate::model::App;
 
-pub type Hash = [u8; 16];
+pub(super) type Hash = [u8; 16];
 
 #[derive(Default)]
-pub struct Answers(Mutex<AHashMap<App, OfApp>>);
+pub(super) struct Answers(Mutex<AHashMap<App, OfApp>>);
 
 #[derive(Default)]
 struct OfApp {
@@ -49,7 +49,7 @@ impl Drop for IdempotencyGuard {
 }
 
 impl Answers {
-    pub fn begin(self: &Arc<Self>, app: App, idempotency: &Idempotency, now: Timestamp) -> Begun {
+    pub(super) fn begin(self: &Arc<Self>, app: App, idempotency: &Idempotency, now: Timestamp) -> Begun {
         let mut apps = self.0.lock();
         let slots = &mut apps.entry(app).or_default().slots;
         match slots.get(&idempotency.key) {
@@ -72,7 +72,7 @@ impl Answers {
         }
     }
 
-    pub fn give(&self, app: App, idempotency: &Idempotency, answer: Bytes, until: Timestamp) {
+    pub(super) fn give(&self, app: App, idempotency: &Idempotency, answer: Bytes, until: Timestamp) {
         let mut apps = self.0.lock();
         let of_app = apps.entry(app).or_default();
         let slot = Slot::Given { body: idempotency.body, until, answer };
@@ -83,12 +83,12 @@ impl Answers {
     }
 
     /// Forgets the soonest due of an app's answers until fewer than `max` are left; says which.
-    pub fn make_room(&self, app: App, max: usize) -> Vec<Hash> {
+    pub(super) fn make_room(&self, app: App, max: usize) -> Vec<Hash> {
         self.forget(app, |of_app| of_app.order.len() >= max, usize::MAX)
     }
 
     /// Forgets at most `limit` of an app's answers whose time is over; says which.
-    pub fn expire(&self, app: App, now: Timestamp, limit: usize) -> Vec<Hash> {
+    pub(super) fn expire(&self, app: App, now: Timestamp, limit: usize) -> Vec<Hash> {
         self.forget(app, |of_app| of_app.order.first().is_some_and(|(until, _)| *until <= now), limit)
     }
 

@@ -18,14 +18,14 @@ use parking_lot::{Condvar, Mutex};
 use super::Error;
 use crate::model::App;
 
-pub struct Intake<T> {
+pub(super) struct Intake<T> {
     inner: Mutex<Inner<T>>,
     wake: Condvar,
     limits: IntakeLimits,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct IntakeLimits {
+pub(super) struct IntakeLimits {
     /// Weight that one app may have waiting.
     pub app_max: usize,
     /// Weight of one take.
@@ -36,7 +36,7 @@ pub struct IntakeLimits {
 
 /// How much of a commit an operation is, and whether it may wait.
 #[derive(Debug, Clone, Copy)]
-pub struct Weight {
+pub(super) struct Weight {
     pub ops: usize,
     pub lazy: bool,
 }
@@ -61,12 +61,12 @@ struct Queue<T> {
 /// A place held for an operation that must enter several intakes or none.
 #[derive(Debug)]
 #[must_use]
-pub struct Reserved {
+pub(super) struct Reserved {
     app: App,
     weight: Weight,
 }
 
-pub struct Taken<T> {
+pub(super) struct Taken<T> {
     pub ops: Vec<T>,
     /// Closed, and nothing is left.
     pub over: bool,
@@ -74,7 +74,7 @@ pub struct Taken<T> {
 
 impl<T> Intake<T> {
     #[must_use]
-    pub fn new(limits: IntakeLimits) -> Self {
+    pub(super) fn new(limits: IntakeLimits) -> Self {
         let inner = Inner {
             apps: AHashMap::new(),
             turns: VecDeque::new(),
@@ -86,14 +86,14 @@ impl<T> Intake<T> {
         Self { inner: Mutex::new(inner), wake: Condvar::new(), limits }
     }
 
-    pub fn push(&self, app: App, weight: Weight, op: T) -> Result<(), Error> {
+    pub(super) fn push(&self, app: App, weight: Weight, op: T) -> Result<(), Error> {
         let reserved = self.reserve(app, weight)?;
         self.fill(reserved, op);
         Ok(())
     }
 
     /// An operation heavier than an app's whole share still enters an empty queue.
-    pub fn reserve(&self, app: App, weight: Weight) -> Result<Reserved, Error> {
+    pub(super) fn reserve(&self, app: App, weight: Weight) -> Result<Reserved, Error> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(Error::Unavailable);
@@ -106,13 +106,13 @@ impl<T> Intake<T> {
         Ok(Reserved { app, weight })
     }
 
-    pub fn release(&self, reserved: Reserved) {
+    pub(super) fn release(&self, reserved: Reserved) {
         if let Some(queue) = self.inner.lock().apps.get_mut(&reserved.app) {
             queue.weight -= reserved.weight.ops;
         }
     }
 
-    pub fn fill(&self, Reserved { app, weight }: Reserved, op: T) {
+    pub(super) fn fill(&self, Reserved { app, weight }: Reserved, op: T) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let Some(queue) = inner.apps.get_mut(&app) else { return };
@@ -130,7 +130,7 @@ impl<T> Intake<T> {
     }
 
     /// For what an operation already taken causes in another partition.
-    pub fn follow_up(&self, op: T) {
+    pub(super) fn follow_up(&self, op: T) {
         let mut inner = self.inner.lock();
         inner.follow_ups.push_back(op);
         inner.urgent += 1;
@@ -138,7 +138,7 @@ impl<T> Intake<T> {
     }
 
     /// Waits for something to do. `owing`: the writer has removals to write by itself, soon.
-    pub fn take(&self, owing: bool) -> Taken<T> {
+    pub(super) fn take(&self, owing: bool) -> Taken<T> {
         let mut inner = self.inner.lock();
         while !inner.closed && inner.urgent == 0 && inner.waiting < self.limits.take_max {
             if inner.waiting == 0 && !owing {
@@ -153,13 +153,13 @@ impl<T> Intake<T> {
     }
 
     /// Nothing enters any more; what is in is still taken.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.inner.lock().closed = true;
         self.wake.notify_all();
     }
 
     /// Closes and forgets what waits, as a killed process would.
-    pub fn abandon(&self) {
+    pub(super) fn abandon(&self) {
         let mut inner = self.inner.lock();
         inner.closed = true;
         inner.urgent = 0;
@@ -172,7 +172,7 @@ impl<T> Intake<T> {
     }
 
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.inner.lock().waiting
     }
 }

@@ -8,23 +8,23 @@ use smallvec::SmallVec;
 use crate::model::{App, Device, Owner, Seq, User};
 
 /// Most keys fit without an allocation.
-pub type Key = SmallVec<[u8; 24]>;
+pub(super) type Key = SmallVec<[u8; 24]>;
 
-pub const APP: u8 = b'A';
-pub const CHUNK: u8 = b'B';
-pub const ANSWER: u8 = b'I';
-pub const KEY: u8 = b'K';
-pub const BROADCAST: u8 = b'L';
-pub const NONCE: u8 = b'N';
-pub const DEVICE: u8 = b'V';
-pub const USER: u8 = b'W';
-pub const CURSOR: u8 = b'c';
-pub const DEVICE_PENDING: u8 = b'd';
-pub const REPEAT: u8 = b'm';
-pub const SEQ: u8 = b'q';
-pub const USER_PENDING: u8 = b'u';
-pub const LAYOUT: u8 = b'v';
-pub const MESSAGE: u8 = b'x';
+pub(super) const APP: u8 = b'A';
+pub(super) const CHUNK: u8 = b'B';
+pub(super) const ANSWER: u8 = b'I';
+pub(super) const KEY: u8 = b'K';
+pub(super) const BROADCAST: u8 = b'L';
+pub(super) const NONCE: u8 = b'N';
+pub(super) const DEVICE: u8 = b'V';
+pub(super) const USER: u8 = b'W';
+pub(super) const CURSOR: u8 = b'c';
+pub(super) const DEVICE_PENDING: u8 = b'd';
+pub(super) const REPEAT: u8 = b'm';
+pub(super) const SEQ: u8 = b'q';
+pub(super) const USER_PENDING: u8 = b'u';
+pub(super) const LAYOUT: u8 = b'v';
+pub(super) const MESSAGE: u8 = b'x';
 
 fn key(kind: u8, parts: &[&[u8]]) -> Key {
     let mut key = Key::new();
@@ -37,44 +37,44 @@ fn key(kind: u8, parts: &[&[u8]]) -> Key {
 
 /// A row there is one of.
 #[must_use]
-pub fn single(kind: u8) -> Key {
+pub(super) fn single(kind: u8) -> Key {
     key(kind, &[])
 }
 
 /// Every key of a kind, from (inclusive) to (exclusive).
 #[must_use]
-pub fn of_kind(kind: u8) -> (Key, Key) {
+pub(super) fn of_kind(kind: u8) -> (Key, Key) {
     (single(kind), single(kind + 1))
 }
 
 #[must_use]
-pub fn app(app: App) -> Key {
+pub(super) fn app(app: App) -> Key {
     key(APP, &[&app.0.to_be_bytes()])
 }
 
 #[must_use]
-pub fn api_key(id: &KeyId) -> Key {
+pub(super) fn api_key(id: &KeyId) -> Key {
     key(KEY, &[id.as_str().as_bytes()])
 }
 
 #[must_use]
-pub fn device(device: Device) -> Key {
+pub(super) fn device(device: Device) -> Key {
     key(DEVICE, &[&device.app.0.to_be_bytes(), &device.ordinal.to_be_bytes()])
 }
 
 #[must_use]
-pub fn parse_device(key: &[u8]) -> Option<Device> {
+pub(super) fn parse_device(key: &[u8]) -> Option<Device> {
     let [app, ordinal] = numbers(key)?;
     Some(Device { app: App(app), ordinal })
 }
 
 #[must_use]
-pub fn user(user: User) -> Key {
+pub(super) fn user(user: User) -> Key {
     key(USER, &[&user.app.0.to_be_bytes(), &user.ordinal.to_be_bytes()])
 }
 
 #[must_use]
-pub fn parse_user(key: &[u8]) -> Option<User> {
+pub(super) fn parse_user(key: &[u8]) -> Option<User> {
     let [app, ordinal] = numbers(key)?;
     Some(User { app: App(app), ordinal })
 }
@@ -85,19 +85,19 @@ fn numbers(key: &[u8]) -> Option<[u32; 2]> {
 }
 
 #[must_use]
-pub fn message(expires_at: Timestamp, seq: Seq) -> Key {
+pub(super) fn message(expires_at: Timestamp, seq: Seq) -> Key {
     key(MESSAGE, &[&expires_at.as_millis().to_be_bytes(), &seq.0.to_be_bytes()])
 }
 
 #[must_use]
-pub fn parse_message(key: &[u8]) -> Option<(Timestamp, Seq)> {
+pub(super) fn parse_message(key: &[u8]) -> Option<(Timestamp, Seq)> {
     let (expires_at, seq) = key.get(1..)?.split_first_chunk::<8>()?;
     let seq = u64::from_be_bytes(*seq.first_chunk()?);
     Some((Timestamp::from_millis(u64::from_be_bytes(*expires_at)), Seq(seq)))
 }
 
 /// The lanes of a queue, in the order of their keys. Bulk is a log's, never a queue's.
-pub const LANES: [Lane; 2] = [Lane::High, Lane::Normal];
+pub(super) const LANES: [Lane; 2] = [Lane::High, Lane::Normal];
 
 const fn lane_byte(lane: Lane) -> u8 {
     match lane {
@@ -108,7 +108,7 @@ const fn lane_byte(lane: Lane) -> u8 {
 }
 
 #[must_use]
-pub fn pending(owner: Owner, lane: Lane, seq: Seq) -> Key {
+pub(super) fn pending(owner: Owner, lane: Lane, seq: Seq) -> Key {
     place(owner, lane_byte(lane), seq.0)
 }
 
@@ -122,19 +122,19 @@ fn place(owner: Owner, lane: u8, seq: u64) -> Key {
 
 /// The places of one lane after `after`, from (inclusive) to (exclusive).
 #[must_use]
-pub fn pending_after(owner: Owner, lane: Lane, after: Seq) -> (Key, Key) {
+pub(super) fn pending_after(owner: Owner, lane: Lane, after: Seq) -> (Key, Key) {
     let lane = lane_byte(lane);
     (place(owner, lane, after.0.saturating_add(1)), place(owner, lane + 1, 0))
 }
 
 /// Every place of a queue.
 #[must_use]
-pub fn pending_all(owner: Owner) -> (Key, Key) {
+pub(super) fn pending_all(owner: Owner) -> (Key, Key) {
     (place(owner, 0, 0), place(owner, u8::MAX, 0))
 }
 
 #[must_use]
-pub fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
+pub(super) fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
     let [app, ordinal] = numbers(key)?;
     let (&lane, seq) = key.get(9..)?.split_first()?;
     let lane = LANES.into_iter().find(|&known| lane_byte(known) == lane)?;
@@ -148,50 +148,45 @@ pub fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
 }
 
 #[must_use]
-pub fn repeat(id: MessageId) -> Key {
+pub(super) fn repeat(id: MessageId) -> Key {
     key(REPEAT, &[id.as_bytes()])
 }
 
 #[must_use]
-pub fn parse_repeat(key: &[u8]) -> Option<MessageId> {
-    Some(MessageId::from_bytes(*key.get(1..)?.first_chunk()?))
-}
-
-#[must_use]
-pub fn broadcast(app: App, seq: Seq) -> Key {
+pub(super) fn broadcast(app: App, seq: Seq) -> Key {
     key(BROADCAST, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes()])
 }
 
 #[must_use]
-pub fn chunk(app: App, seq: Seq, chunk: u16) -> Key {
+pub(super) fn chunk(app: App, seq: Seq, chunk: u16) -> Key {
     key(CHUNK, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes(), &chunk.to_be_bytes()])
 }
 
 /// Of a broadcast's row, or of one of its chunks.
 #[must_use]
-pub fn parse_broadcast(key: &[u8]) -> Option<(App, Seq)> {
+pub(super) fn parse_broadcast(key: &[u8]) -> Option<(App, Seq)> {
     let (app, seq) = key.get(1..)?.split_first_chunk::<4>()?;
     Some((App(u32::from_be_bytes(*app)), Seq(u64::from_be_bytes(*seq.first_chunk()?))))
 }
 
 #[must_use]
-pub fn answer(app: App, hash: &[u8; 16]) -> Key {
+pub(super) fn answer(app: App, hash: &[u8; 16]) -> Key {
     key(ANSWER, &[&app.0.to_be_bytes(), hash])
 }
 
 #[must_use]
-pub fn parse_answer(key: &[u8]) -> Option<(App, [u8; 16])> {
+pub(super) fn parse_answer(key: &[u8]) -> Option<(App, [u8; 16])> {
     let (app, hash) = key.get(1..)?.split_first_chunk::<4>()?;
     Some((App(u32::from_be_bytes(*app)), *hash.first_chunk()?))
 }
 
 #[must_use]
-pub fn nonce(bucket: u64, hash: &[u8; 16]) -> Key {
+pub(super) fn nonce(bucket: u64, hash: &[u8; 16]) -> Key {
     key(NONCE, &[&bucket.to_be_bytes(), hash])
 }
 
 #[must_use]
-pub fn parse_nonce(key: &[u8]) -> Option<(u64, [u8; 16])> {
+pub(super) fn parse_nonce(key: &[u8]) -> Option<(u64, [u8; 16])> {
     let (bucket, hash) = key.get(1..)?.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*bucket), *hash.first_chunk()?))
 }

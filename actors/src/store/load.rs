@@ -13,7 +13,9 @@ use super::keys;
 use super::log::LogEntry;
 use super::partition::Partition;
 use super::pending::{Pending, PendingLimits};
-use super::rows::{AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode};
+use super::rows::{
+    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode,
+};
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
 use super::work::Work;
@@ -22,10 +24,10 @@ use crate::encoded::Encoded;
 use crate::model::{Owner, Seq};
 
 /// The layout of keys and values this build reads and writes.
-pub const LAYOUT: u32 = 1;
+pub(super) const LAYOUT: u32 = 1;
 
 /// A partition, read.
-pub struct Loaded {
+pub(super) struct Loaded {
     pub rows: Rows,
     pub history: History,
     pub window: Window,
@@ -36,7 +38,7 @@ pub struct Loaded {
 
 impl Partition {
     #[must_use]
-    pub fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
+    pub(super) fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
         let Loaded { rows, history, window, pending, promised, work } = loaded;
         Self {
             no,
@@ -56,7 +58,12 @@ impl Partition {
 
 /// Reads all partitions. Rows that name others come after them: apps, then users, then devices,
 /// then what waits.
-pub fn load(shared: &Shared, rows: Vec<Rows>, histories: Vec<History>, now: Timestamp) -> Result<Vec<Loaded>, OpenError> {
+pub(super) fn load(
+    shared: &Shared,
+    rows: Vec<Rows>,
+    histories: Vec<History>,
+    now: Timestamp,
+) -> Result<Vec<Loaded>, OpenError> {
     let damaged = |partition| move |failed: Failed| OpenError::Damaged { partition, reason: failed.0 };
     let mut loaded = Vec::with_capacity(rows.len());
     for (no, (mut rows, history)) in rows.into_iter().zip(histories).enumerate() {
@@ -96,9 +103,16 @@ fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {
     }
 }
 
-fn partition(shared: &Shared, no: usize, rows: Rows, mut history: History, now: Timestamp) -> Result<Loaded, Failed> {
+fn partition(
+    shared: &Shared,
+    no: usize,
+    rows: Rows,
+    mut history: History,
+    now: Timestamp,
+) -> Result<Loaded, Failed> {
     let promised = rows.get(&keys::single(keys::SEQ))?;
-    let promised = promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
+    let promised =
+        promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
     shared.seq.fetch_max(promised, Ordering::SeqCst);
     broadcasts(shared, &rows)?;
     answers(shared, &rows)?;
@@ -127,7 +141,11 @@ fn limits(shared: &Shared) -> PendingLimits {
 }
 
 /// Visits the rows of a kind until one cannot be read.
-fn each(rows: &Rows, kind: u8, mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failed>) -> Result<(), Failed> {
+fn each(
+    rows: &Rows,
+    kind: u8,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failed>,
+) -> Result<(), Failed> {
     let (from, to) = keys::of_kind(kind);
     let mut result = Ok(());
     rows.range(&from, &to, &mut |key, value| {
@@ -183,7 +201,7 @@ fn broadcasts(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
         shared.tenants.skip(app);
         let row: BroadcastRow = decode(value)?;
         let due = Arc::new(Encoded::new(&row.message, None, seq, None));
-        shared.logs.push(Arc::new(LogEntry::new(app, due, row.devices, row.message.accepted_at)));
+        shared.logs.push(Arc::new(LogEntry::new(app, due)));
         Ok(())
     })?;
     each(rows, keys::CHUNK, |key, value| {

@@ -21,9 +21,6 @@ use crate::model::{App, Device, Due, Seq};
 pub struct LogEntry {
     pub app: App,
     pub due: Due,
-    /// Devices registered when it was accepted.
-    pub(super) devices: u32,
-    pub(super) accepted_at: Timestamp,
     marks: RwLock<Marks>,
 }
 
@@ -44,7 +41,7 @@ struct Marks {
 
 /// What a sweep takes out of an entry.
 #[derive(Debug, Default)]
-pub struct Fresh {
+pub(super) struct Fresh {
     pub acked: RoaringBitmap,
     pub sent: RoaringBitmap,
     pub chunks: Vec<(u16, Vec<u8>)>,
@@ -52,14 +49,16 @@ pub struct Fresh {
 
 impl LogEntry {
     #[must_use]
-    pub(super) fn new(app: App, due: Due, devices: u32, accepted_at: Timestamp) -> Self {
-        Self { app, due, devices, accepted_at, marks: RwLock::default() }
+    pub(super) fn new(app: App, due: Due) -> Self {
+        Self { app, due, marks: RwLock::default() }
     }
 
     /// Whether this broadcast is still due to the device: not acked, not expired.
     #[must_use]
     pub fn is_due(&self, device: Device, now: Timestamp) -> bool {
-        device.app == self.app && now < self.due.expires_at && !self.marks.read().settled.contains(device.ordinal)
+        device.app == self.app
+            && now < self.due.expires_at
+            && !self.marks.read().settled.contains(device.ordinal)
     }
 
     pub(super) fn ack(&self, ordinal: u32) {
@@ -139,15 +138,15 @@ fn encode(settled: &RoaringBitmap, chunk: u16) -> Vec<u8> {
 
 /// The live broadcasts of every app, oldest first. Published whole, so that a reader holds no lock.
 #[derive(Default)]
-pub struct Logs(Mutex<AHashMap<App, Arc<Vec<Arc<LogEntry>>>>>);
+pub(super) struct Logs(Mutex<AHashMap<App, Arc<Vec<Arc<LogEntry>>>>>);
 
 impl Logs {
     #[must_use]
-    pub fn of(&self, app: App) -> Arc<Vec<Arc<LogEntry>>> {
+    pub(super) fn of(&self, app: App) -> Arc<Vec<Arc<LogEntry>>> {
         self.0.lock().get(&app).cloned().unwrap_or_default()
     }
 
-    pub fn push(&self, entry: Arc<LogEntry>) {
+    pub(super) fn push(&self, entry: Arc<LogEntry>) {
         let mut apps = self.0.lock();
         let log = apps.entry(entry.app).or_default();
         let mut entries = log.as_ref().clone();
@@ -156,24 +155,19 @@ impl Logs {
         *log = Arc::new(entries);
     }
 
-    pub fn remove(&self, app: App, seq: Seq) {
+    pub(super) fn remove(&self, app: App, seq: Seq) {
         if let Some(log) = self.0.lock().get_mut(&app) {
             *log = Arc::new(log.iter().filter(|entry| entry.due.seq != seq).cloned().collect());
         }
     }
 
     #[must_use]
-    pub fn find(&self, app: App, id: MessageId) -> Option<Arc<LogEntry>> {
+    pub(super) fn find(&self, app: App, id: MessageId) -> Option<Arc<LogEntry>> {
         self.of(app).iter().find(|entry| entry.due.id == id).cloned()
     }
 
     #[must_use]
-    pub fn apps(&self) -> Vec<App> {
-        self.0.lock().keys().copied().collect()
-    }
-
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.lock().values().map(|log| log.len()).sum()
     }
 }

@@ -7,38 +7,38 @@
 
 mod port;
 
-mod open;
-mod recover;
-mod load;
-mod shared;
+mod broadcasts;
+mod credential;
+mod directory;
+mod idempotency;
 mod intake;
-mod work;
+mod load;
+mod log;
+mod nonces;
+mod open;
+mod page;
 mod partition;
 mod pending;
 mod queues;
-mod page;
-mod registry;
-mod tenants;
-mod directory;
-mod credential;
-mod sessions;
-mod log;
-mod broadcasts;
-mod idempotency;
-mod nonces;
 mod reading;
+mod recover;
+mod registry;
+mod sessions;
+mod shared;
 mod story;
 mod sweep;
+mod tenants;
+mod work;
 
 pub mod history;
 pub mod stats;
 
-mod keys;
-mod rows;
 pub mod disk;
-mod sled;
-pub mod memory;
 pub mod faults;
+mod keys;
+pub mod memory;
+mod rows;
+mod sled;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,7 +71,12 @@ pub enum OpenError {
     #[error("the data directory is in use by another process")]
     Locked,
     #[error("{what} in {path}")]
-    Io { what: &'static str, path: PathBuf, #[source] source: std::io::Error },
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("partition {partition} cannot be read: {reason}")]
     Damaged { partition: usize, reason: String },
     #[error("the data directory has layout {found}; this build reads {expected}")]

@@ -12,13 +12,13 @@ use super::{Nonce, NonceVerdict};
 const BUCKET_MS: u64 = 60_000;
 
 #[derive(Default)]
-pub struct Nonces {
+pub(super) struct Nonces {
     buckets: BTreeMap<u64, AHashSet<[u8; 16]>>,
     len: usize,
 }
 
 impl Nonces {
-    pub fn remember(&mut self, nonce: &Nonce, max: usize) -> NonceVerdict {
+    pub(super) fn remember(&mut self, nonce: &Nonce, max: usize) -> NonceVerdict {
         let full = self.len >= max;
         let bucket = self.buckets.entry(bucket_of(nonce.at)).or_default();
         if bucket.contains(&nonce.hash) {
@@ -33,11 +33,11 @@ impl Nonces {
     }
 
     /// One found on disk at start.
-    pub fn restore(&mut self, bucket: u64, hash: [u8; 16]) {
+    pub(super) fn restore(&mut self, bucket: u64, hash: [u8; 16]) {
         self.len += usize::from(self.buckets.entry(bucket).or_default().insert(hash));
     }
 
-    pub fn forget_before(&mut self, oldest: u64) {
+    pub(super) fn forget_before(&mut self, oldest: u64) {
         while let Some(first) = self.buckets.first_entry()
             && *first.key() < oldest
         {
@@ -47,14 +47,14 @@ impl Nonces {
 }
 
 #[must_use]
-pub const fn bucket_of(at: Timestamp) -> u64 {
+pub(super) const fn bucket_of(at: Timestamp) -> u64 {
     at.as_millis() / BUCKET_MS
 }
 
 /// The oldest bucket that must be kept: a request older than the skew is refused for its age. One
 /// bucket more, for a request checked just before the sweep.
 #[must_use]
-pub const fn oldest_kept(now: Timestamp) -> u64 {
+pub(super) const fn oldest_kept(now: Timestamp) -> u64 {
     (now.as_millis().saturating_sub(SKEW_MAX.as_millis()) / BUCKET_MS).saturating_sub(1)
 }
 

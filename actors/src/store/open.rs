@@ -56,7 +56,12 @@ pub struct Parts {
 impl Store {
     /// Opens or makes the store in `config.dir` on sled, one writer thread a partition. A panic in
     /// one ends the process: what a doubtful thread held cannot be trusted.
-    pub fn open(config: &Config, limits: &Limits, clock: &Clock, hints: Arc<dyn Hints>) -> Result<Self, OpenError> {
+    pub fn open(
+        config: &Config,
+        limits: &Limits,
+        clock: &Clock,
+        hints: Arc<dyn Hints>,
+    ) -> Result<Self, OpenError> {
         fs::create_dir_all(&config.dir).map_err(failed("make the data directory", &config.dir))?;
         let lock = lock(&config.dir)?;
         let disks = recover::open_all(config, clock)?;
@@ -68,7 +73,9 @@ impl Store {
             clock: clock.clone(),
             hints,
             on_death: Arc::new(|| {
-                tracing::error!("a partition of the store died; the process ends and starts again from the disk");
+                tracing::error!(
+                    "a partition of the store died; the process ends and starts again from the disk"
+                );
                 std::process::exit(70);
             }),
         };
@@ -128,10 +135,18 @@ impl Store {
 
 fn start(shared: Arc<Shared>, loaded: Vec<Loaded>, lock: Option<File>) -> Result<Store, OpenError> {
     let (jobs, waiting) = sync_channel(JOBS_MAX);
-    let mut handle =
-        Handle { shared: Arc::clone(&shared), jobs, ended: Vec::new(), threads: Mutex::default(), _lock: lock };
+    let mut handle = Handle {
+        shared: Arc::clone(&shared),
+        jobs,
+        ended: Vec::new(),
+        threads: Mutex::default(),
+        _lock: lock,
+    };
     let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
-        std::thread::Builder::new().name(name).spawn(body).map_err(failed("start a thread for", Path::new("store")))
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(body)
+            .map_err(failed("start a thread for", Path::new("store")))
     };
     for (no, loaded) in loaded.into_iter().enumerate() {
         let partition = Partition::new(no, Arc::clone(&shared), loaded);

@@ -13,11 +13,10 @@ const HIGH_IN_ROW: usize = 3;
 /// taken beyond a place that might yet be missing: the end of a queue's share that has more, and
 /// whatever either partition had drawn when it was read (a place drawn earlier in one partition
 /// can become readable later than one drawn in the other).
-pub fn merge(own: QueuePage, of_user: QueuePage, limit: usize) -> Page {
+pub(super) fn merge(own: QueuePage, of_user: QueuePage, limit: usize) -> Page {
     let safe = own.safe.min(of_user.safe);
     let heads = (own.head, of_user.head);
-    let (mut high, more_high) =
-        lane([own.high, of_user.high], [own.more_high, of_user.more_high], safe);
+    let (mut high, more_high) = lane([own.high, of_user.high], [own.more_high, of_user.more_high], safe);
     let (mut normal, more_normal) =
         lane([own.normal, of_user.normal], [own.more_normal, of_user.more_normal], safe);
     let mut due = Vec::with_capacity(limit.min(high.len() + normal.len()));

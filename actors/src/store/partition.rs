@@ -33,7 +33,7 @@ use crate::model::{App, Device, Due, Owner, Seq, ShardNo};
 /// that a place already removed is never given out again.
 const SEQ_BLOCK: u64 = 1 << 20;
 
-pub struct Partition {
+pub(super) struct Partition {
     pub(super) no: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) rows: Rows,
@@ -63,7 +63,7 @@ impl Drop for Obituary {
 
 impl Partition {
     /// The thread: until the intake is closed and empty, and nothing is owed.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _obituary = Obituary(Arc::clone(&shared.on_death));
         let intake = &shared.ports[self.no].intake;
@@ -114,7 +114,8 @@ impl Partition {
         let room = self.rows.room();
         for write in writes {
             if !room && write.needs_room() {
-                metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full").increment(1);
+                metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
+                    .increment(1);
                 write.refuse(Error::DiskFull);
             } else {
                 self.write(write, work)?;
@@ -242,7 +243,13 @@ impl Partition {
         }
     }
 
-    pub(super) fn encode(&self, people: &OfApp, owner: Owner, seq: Seq, message: &crate::model::Message) -> Due {
+    pub(super) fn encode(
+        &self,
+        people: &OfApp,
+        owner: Owner,
+        seq: Seq,
+        message: &crate::model::Message,
+    ) -> Due {
         let user = match owner {
             Owner::User(user) => people.user_id(user.ordinal),
             Owner::Device(_) => None,
@@ -279,6 +286,6 @@ impl Partition {
 
 /// How long removals and other lazy operations wait for company.
 #[must_use]
-pub const fn lazy_wait(ms: u64) -> Duration {
+pub(super) const fn lazy_wait(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }

@@ -14,6 +14,7 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Ttl};
 use smallvec::SmallVec;
 
+use super::Enqueued;
 use super::directory::{Group, OfApp};
 use super::disk::{Batch, Failed, Rows};
 use super::history::{MessageHead, Reason, Whom};
@@ -21,11 +22,10 @@ use super::keys;
 use super::queues::Queues;
 use super::rows::{Devices, MessageRow, Owners, PendingRow, RepeatRow, UserRow, decode, encode};
 use super::work::{Arrived, Story, Work};
-use super::Enqueued;
 use crate::model::{Device, Message, Owner, Seq, User};
 
 #[derive(Debug, Clone, Copy)]
-pub struct PendingLimits {
+pub(super) struct PendingLimits {
     pub count_max: u32,
     pub bytes_max: u64,
     /// How long a retry of a message with a derived id is recognised, at least.
@@ -34,7 +34,7 @@ pub struct PendingLimits {
     pub grace: Ttl,
 }
 
-pub struct Pending {
+pub(super) struct Pending {
     pub(super) queues: Arc<Queues>,
     pub(super) limits: PendingLimits,
     /// References per message, where there is more than one.
@@ -59,18 +59,34 @@ struct Collapsible {
 
 /// Written with the next commit.
 pub(super) enum Owed {
-    Remove { owner: Owner, lane: Lane, seq: Seq, expires_at: Timestamp },
+    Remove {
+        owner: Owner,
+        lane: Lane,
+        seq: Seq,
+        expires_at: Timestamp,
+    },
     /// A user's place that some device acked.
-    Acked { user: User, seq: Seq },
+    Acked {
+        user: User,
+        seq: Seq,
+    },
     /// A message to which nothing refers.
-    Orphan { expires_at: Timestamp, seq: Seq },
-    Put { key: keys::Key, value: Vec<u8> },
-    Delete { key: keys::Key },
+    Orphan {
+        expires_at: Timestamp,
+        seq: Seq,
+    },
+    Put {
+        key: keys::Key,
+        value: Vec<u8>,
+    },
+    Delete {
+        key: keys::Key,
+    },
 }
 
 impl Pending {
     #[must_use]
-    pub fn new(queues: Arc<Queues>, limits: PendingLimits) -> Self {
+    pub(super) fn new(queues: Arc<Queues>, limits: PendingLimits) -> Self {
         Self {
             queues,
             limits,
@@ -87,7 +103,7 @@ impl Pending {
 
     /// Takes a message into the queues of its targets here: one outcome each, in their order.
     /// `seq` is drawn when the first of them is taken in.
-    pub fn enqueue(
+    pub(super) fn enqueue(
         &mut self,
         rows: &Rows,
         work: &mut Work,
@@ -102,7 +118,8 @@ impl Pending {
         let mut owners = Owners::default();
         let mut outcomes = Vec::with_capacity(targets.len());
         for &owner in targets {
-            let outcome = if owners.contains(owner) || repeat.as_ref().is_some_and(|row| row.contains(owner)) {
+            let outcome = if owners.contains(owner) || repeat.as_ref().is_some_and(|row| row.contains(owner))
+            {
                 Enqueued::Repeated
             } else if matches!(owner, Owner::Device(device) if !people.is_registered(device.ordinal)) {
                 Enqueued::Gone
@@ -145,7 +162,14 @@ impl Pending {
     }
 
     /// Whether one more fits; a place this message replaces makes room first.
-    fn make_room(&mut self, rows: &Rows, work: &mut Work, people: &OfApp, owner: Owner, message: &Message) -> Result<bool, Failed> {
+    fn make_room(
+        &mut self,
+        rows: &Rows,
+        work: &mut Work,
+        people: &OfApp,
+        owner: Owner,
+        message: &Message,
+    ) -> Result<bool, Failed> {
         let queue = self.queues.get(owner);
         let replaced = message.collapse_key.as_deref().and_then(|key| self.collapsible(owner, key));
         let replaced = replaced.map(|at| self.collapse[&owner][at].clone());
@@ -233,12 +257,12 @@ impl Pending {
     }
 
     #[must_use]
-    pub fn is_owing(&self) -> bool {
+    pub(super) fn is_owing(&self) -> bool {
         !self.owed.is_empty()
     }
 
     /// Writes what is owed; its verdicts are durable by now.
-    pub fn pay(&mut self, batch: &mut Batch) {
+    pub(super) fn pay(&mut self, batch: &mut Batch) {
         for owed in std::mem::take(&mut self.owed) {
             match owed {
                 Owed::Remove { owner, lane, seq, expires_at } => {
@@ -277,7 +301,7 @@ impl Pending {
     }
 
     /// What was decided for the commit just made is on disk now: the disk tells the truth again.
-    pub fn committed(&mut self) {
+    pub(super) fn committed(&mut self) {
         self.leaving.clear();
         self.touched.clear();
         self.repeats.clear();
@@ -292,7 +316,15 @@ impl Pending {
     // ---- acks ----------------------------------------------------------------------------------
 
     /// A device acked a place. Nothing happens when it is not there (any more).
-    pub fn ack(&mut self, rows: &Rows, work: &mut Work, people: &OfApp, device: Device, owner: Owner, seq: Seq) -> Result<(), Failed> {
+    pub(super) fn ack(
+        &mut self,
+        rows: &Rows,
+        work: &mut Work,
+        people: &OfApp,
+        device: Device,
+        owner: Owner,
+        seq: Seq,
+    ) -> Result<(), Failed> {
         if self.leaving.contains(&(owner, seq)) || matches!(owner, Owner::Device(other) if other != device) {
             return Ok(());
         }
@@ -342,7 +374,13 @@ impl Pending {
     // ---- binding and deleting ------------------------------------------------------------------
 
     /// A device was bound to the user: what nobody acked is due to it too from now on.
-    pub fn list(&mut self, rows: &Rows, work: &mut Work, device: u32, user: User) -> Result<(), Failed> {
+    pub(super) fn list(
+        &mut self,
+        rows: &Rows,
+        work: &mut Work,
+        device: u32,
+        user: User,
+    ) -> Result<(), Failed> {
         for (lane, seq, mut row) in self.queue(rows, Owner::User(user))? {
             if row.acked.is_empty() && !row.listed.contains(&device) {
                 row.listed.push(device);
@@ -354,7 +392,15 @@ impl Pending {
     }
 
     /// A deleted device is waited for no longer. Its user's places stay while nobody acked them.
-    pub fn unlist(&mut self, rows: &Rows, work: &mut Work, people: &OfApp, device: u32, user: User, group: &Group) -> Result<(), Failed> {
+    pub(super) fn unlist(
+        &mut self,
+        rows: &Rows,
+        work: &mut Work,
+        people: &OfApp,
+        device: u32,
+        user: User,
+        group: &Group,
+    ) -> Result<(), Failed> {
         for (lane, seq, mut row) in self.queue(rows, Owner::User(user))? {
             if !row.listed.contains(&device) || row.acked.contains(&device) {
                 continue;
@@ -369,7 +415,13 @@ impl Pending {
     }
 
     /// What waits for a deleted device is rejected.
-    pub fn forget(&mut self, rows: &Rows, work: &mut Work, device: Device, group: Option<&Group>) -> Result<(), Failed> {
+    pub(super) fn forget(
+        &mut self,
+        rows: &Rows,
+        work: &mut Work,
+        device: Device,
+        group: Option<&Group>,
+    ) -> Result<(), Failed> {
         let owner = Owner::Device(device);
         for (lane, seq, row) in self.queue(rows, owner)? {
             let story = Story { app: device.app, id: row.id, push_type: row.push_type };
@@ -385,17 +437,21 @@ impl Pending {
         let (from, to) = keys::pending_all(owner);
         let mut places = Vec::new();
         let mut failed = None;
-        rows.range(&from, &to, &mut |key, value| match (keys::parse_pending(key), PendingRow::decode(value)) {
-            (Some((_, lane, seq)), Ok(row)) => {
-                places.push((lane, seq, row));
-                ControlFlow::Continue(())
-            }
-            (_, Err(error)) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-            (None, _) => ControlFlow::Continue(()),
-        })?;
+        rows.range(
+            &from,
+            &to,
+            &mut |key, value| match (keys::parse_pending(key), PendingRow::decode(value)) {
+                (Some((_, lane, seq)), Ok(row)) => {
+                    places.push((lane, seq, row));
+                    ControlFlow::Continue(())
+                }
+                (_, Err(error)) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+                (None, _) => ControlFlow::Continue(()),
+            },
+        )?;
         if let Some(failed) = failed {
             return Err(failed);
         }
@@ -409,7 +465,7 @@ impl Pending {
     }
 
     /// Whether the user's queue holds the message.
-    pub fn holds(&self, rows: &Rows, user: User, id: MessageId) -> Result<bool, Failed> {
+    pub(super) fn holds(&self, rows: &Rows, user: User, id: MessageId) -> Result<bool, Failed> {
         let owner = Owner::User(user);
         if self.queues.get(owner).count == 0 {
             return Ok(false);
@@ -421,7 +477,7 @@ impl Pending {
 
     /// Verdicts one expired message, unless it waits for an ack: `in_flight` says of an owner
     /// whether some session may have it. False while it waits.
-    pub fn expire(
+    pub(super) fn expire(
         &mut self,
         rows: &Rows,
         work: &mut Work,
@@ -458,7 +514,16 @@ impl Pending {
 
     /// The places of one lane that are due, after `after`, at most `limit`; true when there are
     /// more.
-    pub(super) fn due(&self, rows: &Rows, owner: Owner, device: Device, lane: Lane, after: Seq, limit: usize, now: Timestamp) -> Result<(Vec<(Seq, Timestamp)>, bool), Failed> {
+    pub(super) fn due(
+        &self,
+        rows: &Rows,
+        owner: Owner,
+        device: Device,
+        lane: Lane,
+        after: Seq,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<(Seq, Timestamp)>, bool), Failed> {
         let (from, to) = keys::pending_after(owner, lane, after);
         let (mut due, mut more, mut failed) = (Vec::new(), false, None);
         rows.range(&from, &to, &mut |key, value| {
@@ -492,14 +557,23 @@ impl Pending {
 
     /// Takes in a message found at start, before the places that refer to it. Gives its collapse
     /// key, which is to be given back with each of them.
-    pub fn restore_message(&mut self, seq: Seq, owners: &Owners) {
+    pub(super) fn restore_message(&mut self, seq: Seq, owners: &Owners) {
         if owners.len() > 1 {
             self.refs.insert(seq, 0);
         }
     }
 
     /// Takes in a place found at start.
-    pub fn restore(&mut self, work: &mut Work, people: &OfApp, owner: Owner, lane: Lane, seq: Seq, row: PendingRow, collapse: Option<&Arc<str>>) {
+    pub(super) fn restore(
+        &mut self,
+        work: &mut Work,
+        people: &OfApp,
+        owner: Owner,
+        lane: Lane,
+        seq: Seq,
+        row: PendingRow,
+        collapse: Option<&Arc<str>>,
+    ) {
         if let Some(refs) = self.refs.get_mut(&seq) {
             *refs += 1;
         }
@@ -524,20 +598,29 @@ impl Pending {
 
 /// Ids derived from an idempotency key (UUID version 5) come again in a retry.
 #[must_use]
-pub fn is_repeatable(id: MessageId) -> bool {
+pub(super) fn is_repeatable(id: MessageId) -> bool {
     id.as_bytes()[6] >> 4 == 5
 }
 
 /// Records a step for whom it concerns: the device; or of a user's place each device it is listed
 /// for that has not acked it, or the user when it was never listed for one.
-fn verdicts(work: &mut Work, people: &OfApp, owner: Owner, row: &PendingRow, step: Step, reason: Option<Reason>) {
+fn verdicts(
+    work: &mut Work,
+    people: &OfApp,
+    owner: Owner,
+    row: &PendingRow,
+    step: Step,
+    reason: Option<Reason>,
+) {
     let story = Story { app: owner.app(), id: row.id, push_type: row.push_type };
     let mut record = |device: u32| {
         work.record(story, Whom::Device(device), people.group(device), step, reason);
     };
     match owner {
         Owner::Device(device) => record(device.ordinal),
-        Owner::User(user) if row.listed.is_empty() => work.record(story, Whom::User(user.ordinal), None, step, reason),
+        Owner::User(user) if row.listed.is_empty() => {
+            work.record(story, Whom::User(user.ordinal), None, step, reason)
+        }
         Owner::User(_) => {
             row.listed.iter().filter(|device| !row.acked.contains(device)).for_each(|&device| record(device));
         }

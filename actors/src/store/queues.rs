@@ -12,7 +12,7 @@ use crate::model::{Owner, Seq};
 
 /// One a partition. Its writer counts; sessions look.
 #[derive(Default)]
-pub struct Queues(Mutex<Inner>);
+pub(super) struct Queues(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -25,7 +25,7 @@ struct Inner {
 
 /// What one owner has waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Queue {
+pub(super) struct Queue {
     pub count: u32,
     pub bytes: u32,
     /// The last place given out in this queue since it was empty.
@@ -33,7 +33,7 @@ pub struct Queue {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sum {
+pub(super) struct Sum {
     pub places: u64,
     pub bytes: u64,
     /// To the minute.
@@ -44,12 +44,12 @@ const MINUTE_MS: u64 = 60_000;
 
 impl Queues {
     #[must_use]
-    pub fn get(&self, owner: Owner) -> Queue {
+    pub(super) fn get(&self, owner: Owner) -> Queue {
         self.0.lock().owners.get(&owner).copied().unwrap_or_default()
     }
 
     /// Counts a place in; gives the place before it in the same queue.
-    pub fn enter(&self, owner: Owner, seq: Seq, row: &PendingRow) -> Seq {
+    pub(super) fn enter(&self, owner: Owner, seq: Seq, row: &PendingRow) -> Seq {
         let mut inner = self.0.lock();
         inner.places += 1;
         inner.bytes += u64::from(row.bytes);
@@ -63,7 +63,7 @@ impl Queues {
     }
 
     /// Counts a place out. The head is forgotten with the last one: no session has a gap then.
-    pub fn leave(&self, owner: Owner, bytes: u32, accepted_at: Timestamp) {
+    pub(super) fn leave(&self, owner: Owner, bytes: u32, accepted_at: Timestamp) {
         let mut inner = self.0.lock();
         inner.places = inner.places.saturating_sub(1);
         inner.bytes = inner.bytes.saturating_sub(u64::from(bytes));
@@ -84,7 +84,7 @@ impl Queues {
     }
 
     #[must_use]
-    pub fn sum(&self) -> Sum {
+    pub(super) fn sum(&self) -> Sum {
         let inner = self.0.lock();
         let oldest = inner.minutes.first_key_value();
         Sum {

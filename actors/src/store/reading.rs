@@ -17,7 +17,7 @@ use crate::model::{Device, Due, Owner, Seq};
 
 /// Reports taken in lately, so that two of a kind at once count once. History tells of older ones.
 #[derive(Default)]
-pub struct Reported(AHashSet<(Device, MessageId, ReportKind)>);
+pub(super) struct Reported(AHashSet<(Device, MessageId, ReportKind)>);
 
 const REPORTED_MAX: usize = 10_000;
 
@@ -86,7 +86,14 @@ impl Partition {
 
     /// One queue's share of a page. The lanes take turns, three of high to one of normal, when the
     /// shares are merged; so not all of both is read.
-    fn page(&self, owner: Owner, device: Device, cursor: Cursor, limit: usize, work: &Work) -> Result<QueuePage, Failed> {
+    fn page(
+        &self,
+        owner: Owner,
+        device: Device,
+        cursor: Cursor,
+        limit: usize,
+        work: &Work,
+    ) -> Result<QueuePage, Failed> {
         let queue = self.pending.queues.get(owner);
         // Drawn before reading: what another partition draws meanwhile must not be passed over.
         let safe = Seq(self.shared.seq.load(std::sync::atomic::Ordering::SeqCst));
@@ -95,10 +102,12 @@ impl Partition {
             return Ok(page);
         }
         let now = work.now;
-        let (high, more) = self.pending.due(&self.rows, owner, device, Lane::High, cursor.high, limit, now)?;
+        let (high, more) =
+            self.pending.due(&self.rows, owner, device, Lane::High, cursor.high, limit, now)?;
         page.more_high = more;
         let rest = limit - high.len().min(limit * 3 / 4);
-        let (normal, more) = self.pending.due(&self.rows, owner, device, Lane::Normal, cursor.normal, rest, now)?;
+        let (normal, more) =
+            self.pending.due(&self.rows, owner, device, Lane::Normal, cursor.normal, rest, now)?;
         page.more_normal = more;
         page.high = self.messages(owner, &high)?;
         page.normal = self.messages(owner, &normal)?;
@@ -119,7 +128,9 @@ impl Partition {
     }
 
     fn sent(&self, device: Device, sent: &[Due], work: &mut Work) {
-        let Some(group) = self.people(device.app).and_then(|people| people.group(device.ordinal)) else { return };
+        let Some(group) = self.people(device.app).and_then(|people| people.group(device.ordinal)) else {
+            return;
+        };
         for due in sent {
             let story = Story { app: device.app, id: due.id, push_type: due.push_type };
             work.record(story, Whom::Device(device.ordinal), Some(group.clone()), Step::Sent, None);
@@ -150,7 +161,7 @@ impl Partition {
 }
 
 #[must_use]
-pub const fn step_of(kind: ReportKind) -> Step {
+pub(super) const fn step_of(kind: ReportKind) -> Step {
     match kind {
         ReportKind::Shown => Step::Shown,
         ReportKind::Opened => Step::Opened,

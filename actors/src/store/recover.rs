@@ -12,7 +12,7 @@ use super::{Config, OpenError};
 use crate::clock::Clock;
 
 /// Opens every partition, each verified value by value, at the same time.
-pub fn open_all(config: &Config, clock: &Clock) -> Result<Vec<Box<dyn Disk>>, OpenError> {
+pub(super) fn open_all(config: &Config, clock: &Clock) -> Result<Vec<Box<dyn Disk>>, OpenError> {
     let dir = config.dir.join("pending");
     fs::create_dir_all(&dir).map_err(failed("make", &dir))?;
     let partitions = partitions(&config.dir, config.partitions.max(1))?;
@@ -24,7 +24,11 @@ pub fn open_all(config: &Config, clock: &Clock) -> Result<Vec<Box<dyn Disk>>, Op
                 scope.spawn(move || open_one(&dir, no, cache_bytes, config.strict, clock))
             })
             .collect();
-        opening.into_iter().enumerate().map(|(no, thread)| thread.join().unwrap_or_else(|_| Err(panicked(no)))).collect()
+        opening
+            .into_iter()
+            .enumerate()
+            .map(|(no, thread)| thread.join().unwrap_or_else(|_| Err(panicked(no))))
+            .collect()
     });
     opened.into_iter().map(|sled| sled.map(|sled| Box::new(sled) as Box<dyn Disk>)).collect()
 }
@@ -64,7 +68,8 @@ fn open_one(dir: &Path, no: usize, cache_bytes: u64, strict: bool, clock: &Clock
         Err(failed) if strict => Err(damaged(failed)),
         Err(reason) => {
             let aside = quarantine(dir, clock).map_err(failed("set aside", dir))?;
-            metrics::counter!("carillon_store_errors_total", "op" => "open", "reason" => "quarantined").increment(1);
+            metrics::counter!("carillon_store_errors_total", "op" => "open", "reason" => "quarantined")
+                .increment(1);
             tracing::error!(partition = no, %reason, aside = %aside.display(), "a partition cannot be read and was set aside: what waited in it is not delivered");
             open_verified(dir, cache_bytes, clock).map_err(damaged)
         }

@@ -55,8 +55,8 @@ impl Partition {
             Write::Register { device, body, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 let people = self.people(device.app);
-                let registered =
-                    people.and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
+                let registered = people
+                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
                 if let Some((row, _)) = &registered {
                     work.batch.put(keys::device(device), encode(&Some(row)));
                 }
@@ -99,9 +99,9 @@ impl Partition {
                 self.bind(device, user, reply, work);
             }
             Write::VendorToken { device, channel, token, reply } => {
-                let row = self.people(device.app).and_then(|people| {
-                    people.set_vendor_token(device.ordinal, &channel, &token)
-                });
+                let row = self
+                    .people(device.app)
+                    .and_then(|people| people.set_vendor_token(device.ordinal, &channel, &token));
                 match row {
                     Some(row) => {
                         work.batch.put(keys::device(device), encode(&Some(row)));

@@ -14,11 +14,11 @@ use super::history::push_type_of;
 use crate::model::{App, Device, Message, Owner, PushType, Seq, User};
 
 /// Few devices: a user's.
-pub type Devices = SmallVec<[u32; 4]>;
+pub(super) type Devices = SmallVec<[u32; 4]>;
 
 /// A place in a queue, without the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingRow {
+pub(super) struct PendingRow {
     pub expires_at: Timestamp,
     pub accepted_at: Timestamp,
     /// Of payload.
@@ -33,18 +33,18 @@ pub struct PendingRow {
 impl PendingRow {
     /// Whether every device it was listed for has acked.
     #[must_use]
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         !self.acked.is_empty() && self.listed.iter().all(|device| self.acked.contains(device))
     }
 
     /// Whether a place in a user's queue is due to a device now bound to that user.
     #[must_use]
-    pub fn is_due_to(&self, device: u32) -> bool {
+    pub(super) fn is_due_to(&self, device: u32) -> bool {
         !self.acked.contains(&device) && (self.acked.is_empty() || self.listed.contains(&device))
     }
 
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut to = Vec::with_capacity(44 + 4 * (self.listed.len() + self.acked.len()));
         to.extend_from_slice(&self.expires_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.accepted_at.as_millis().to_be_bytes());
@@ -60,7 +60,7 @@ impl PendingRow {
         to
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, Failed> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Failed> {
         Self::read(bytes).ok_or_else(|| Failed("a place in a queue that cannot be read".to_owned()))
     }
 
@@ -73,7 +73,8 @@ impl PendingRow {
         let (mut listed, mut acked) = (Devices::new(), Devices::new());
         if let Some((count, rest)) = rest.split_first_chunk::<4>() {
             let count = u32::from_be_bytes(*count) as usize;
-            let mut ordinals = rest.chunks_exact(4).map(|at| u32::from_be_bytes([at[0], at[1], at[2], at[3]]));
+            let mut ordinals =
+                rest.chunks_exact(4).map(|at| u32::from_be_bytes([at[0], at[1], at[2], at[3]]));
             listed.extend(ordinals.by_ref().take(count));
             acked.extend(ordinals);
         }
@@ -91,13 +92,13 @@ impl PendingRow {
 
 /// Owners within one app.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Owners {
+pub(super) struct Owners {
     pub devices: Vec<u32>,
     pub users: Vec<u32>,
 }
 
 impl Owners {
-    pub fn push(&mut self, owner: Owner) {
+    pub(super) fn push(&mut self, owner: Owner) {
         match owner {
             Owner::Device(device) => self.devices.push(device.ordinal),
             Owner::User(user) => self.users.push(user.ordinal),
@@ -105,7 +106,7 @@ impl Owners {
     }
 
     #[must_use]
-    pub fn contains(&self, owner: Owner) -> bool {
+    pub(super) fn contains(&self, owner: Owner) -> bool {
         match owner {
             Owner::Device(device) => self.devices.contains(&device.ordinal),
             Owner::User(user) => self.users.contains(&user.ordinal),
@@ -113,16 +114,11 @@ impl Owners {
     }
 
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.devices.len() + self.users.len()
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    pub fn of(&self, app: App) -> impl Iterator<Item = Owner> {
+    pub(super) fn of(&self, app: App) -> impl Iterator<Item = Owner> {
         let devices = self.devices.iter().map(move |&ordinal| Owner::Device(Device { app, ordinal }));
         devices.chain(self.users.iter().map(move |&ordinal| Owner::User(User { app, ordinal })))
     }
@@ -130,14 +126,14 @@ impl Owners {
 
 /// A message, and whose queues in this partition refer to it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct MessageRow<M = Message> {
+pub(super) struct MessageRow<M = Message> {
     pub message: M,
     pub owners: Owners,
 }
 
 /// Where a repeatable message was put, in one partition.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct RepeatRow {
+pub(super) struct RepeatRow {
     /// A retry may come until then.
     pub until: Timestamp,
     pub places: Vec<(Seq, Owners)>,
@@ -148,13 +144,13 @@ pub struct RepeatRow {
 
 impl RepeatRow {
     #[must_use]
-    pub fn contains(&self, owner: Owner) -> bool {
+    pub(super) fn contains(&self, owner: Owner) -> bool {
         self.places.iter().any(|(_, owners)| owners.contains(owner))
     }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct AppRow {
+pub(super) struct AppRow {
     pub app_id: AppId,
     pub workspace_id: WorkspaceId,
     pub name: Option<String>,
@@ -163,7 +159,7 @@ pub struct AppRow {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct KeyRow {
+pub(super) struct KeyRow {
     pub key_id: KeyId,
     pub app: App,
     pub name: Option<String>,
@@ -175,7 +171,7 @@ pub struct KeyRow {
 
 /// None in its place when the device was deleted: its ordinal is never given out again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DeviceRow {
+pub(super) struct DeviceRow {
     pub device_id: DeviceId,
     pub platform: Platform,
     pub app_version: Option<String>,
@@ -192,29 +188,30 @@ pub struct DeviceRow {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct UserRow {
+pub(super) struct UserRow {
     pub user_id: UserId,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct BroadcastRow<M = Message> {
+pub(super) struct BroadcastRow<M = Message> {
     pub message: M,
     pub devices: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub struct AnswerRow {
+pub(super) struct AnswerRow {
     pub body: [u8; 32],
     pub until: Timestamp,
     pub answer: bytes::Bytes,
 }
 
 #[expect(clippy::expect_used, reason = "our own rows have no map keys or types that MessagePack lacks")]
-pub fn encode<R: Serialize>(row: &R) -> Vec<u8> {
+pub(super) fn encode<R: Serialize>(row: &R) -> Vec<u8> {
     rmp_serde::to_vec(row).expect("a row of ours is plain data")
 }
 
-pub fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, Failed> {
-    rmp_serde::from_slice(bytes)
-        .map_err(|error| Failed(format!("a row of {} that cannot be read: {error}", std::any::type_name::<R>())))
+pub(super) fn decode<R: DeserializeOwned>(bytes: &[u8]) -> Result<R, Failed> {
+    rmp_serde::from_slice(bytes).map_err(|error| {
+        Failed(format!("a row of {} that cannot be read: {error}", std::any::type_name::<R>()))
+    })
 }

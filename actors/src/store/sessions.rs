@@ -8,7 +8,7 @@ use crate::model::{Device, Epoch, ShardNo};
 const STRIPES: usize = 64;
 
 /// Striped, since every connect and every hint looks here.
-pub struct Sessions(Vec<Mutex<AHashMap<Device, Session>>>);
+pub(super) struct Sessions(Vec<Mutex<AHashMap<Device, Session>>>);
 
 #[derive(Clone, Copy)]
 struct Session {
@@ -20,7 +20,7 @@ struct Session {
 
 /// What a take-over found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before {
+pub(super) struct Before {
     pub open: Option<(ShardNo, Epoch)>,
     /// 0 when none is remembered.
     pub last: Epoch,
@@ -37,7 +37,7 @@ impl Sessions {
         &self.0[(device.ordinal.wrapping_add(device.app.0)) as usize % STRIPES]
     }
 
-    pub fn open(&self, device: Device, epoch: Epoch, shard: ShardNo) -> Before {
+    pub(super) fn open(&self, device: Device, epoch: Epoch, shard: ShardNo) -> Before {
         let session = Session { epoch, shard, open: true };
         match self.stripe(device).lock().insert(device, session) {
             Some(before) => {
@@ -48,7 +48,7 @@ impl Sessions {
     }
 
     /// False when a later session has taken over, or it ended before.
-    pub fn close(&self, device: Device, epoch: Epoch) -> bool {
+    pub(super) fn close(&self, device: Device, epoch: Epoch) -> bool {
         let mut stripe = self.stripe(device).lock();
         match stripe.get_mut(&device) {
             Some(session) if session.epoch == epoch && session.open => {
@@ -59,12 +59,12 @@ impl Sessions {
         }
     }
 
-    pub fn forget(&self, device: Device) {
+    pub(super) fn forget(&self, device: Device) {
         self.stripe(device).lock().remove(&device);
     }
 
     #[must_use]
-    pub fn get(&self, device: Device) -> Option<(ShardNo, Epoch)> {
+    pub(super) fn get(&self, device: Device) -> Option<(ShardNo, Epoch)> {
         let stripe = self.stripe(device).lock();
         stripe.get(&device).filter(|session| session.open).map(|session| (session.shard, session.epoch))
     }

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::model::{App, Device, Owner, Seq, User};
 
-pub struct Shared {
+pub(super) struct Shared {
     pub clock: Clock,
     pub limits: Limits,
     pub hints: Arc<dyn Hints>,
@@ -43,7 +43,7 @@ pub struct Shared {
 }
 
 /// A partition as the others see it.
-pub struct Port {
+pub(super) struct Port {
     pub intake: Intake<Op>,
     pub queues: Arc<Queues>,
     pub reader: Reader,
@@ -54,26 +54,26 @@ pub struct Port {
 
 /// Why nothing may be written any more.
 #[derive(Default)]
-pub struct Failure {
+pub(super) struct Failure {
     failed: AtomicBool,
     why: Mutex<Option<String>>,
 }
 
 impl Failure {
     #[must_use]
-    pub fn is_some(&self) -> bool {
+    pub(super) fn is_some(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
 
     #[must_use]
-    pub fn why(&self) -> Option<String> {
+    pub(super) fn why(&self) -> Option<String> {
         self.why.lock().clone()
     }
 }
 
 impl Shared {
     /// Makes the whole store read-only: nobody knows what that partition's disk holds.
-    pub fn fail(&self, partition: usize, op: &'static str, failed: &Failed) {
+    pub(super) fn fail(&self, partition: usize, op: &'static str, failed: &Failed) {
         metrics::counter!("carillon_store_errors_total", "op" => op, "reason" => "io").increment(1);
         tracing::error!(partition, op, %failed, "the store is read-only from now on");
         let mut why = self.failure.why.lock();
@@ -81,18 +81,18 @@ impl Shared {
         self.failure.failed.store(true, Ordering::Release);
     }
 
-    pub fn draw(&self) -> Seq {
+    pub(super) fn draw(&self) -> Seq {
         Seq(self.seq.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     #[must_use]
-    pub fn abandoned(&self) -> bool {
+    pub(super) fn abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
     }
 
     /// Where an owner's rows are. Never changes: rows are found by it.
     #[must_use]
-    pub fn partition_of(&self, owner: Owner) -> usize {
+    pub(super) fn partition_of(&self, owner: Owner) -> usize {
         let (kind, ordinal) = match owner {
             Owner::Device(device) => (1, device.ordinal),
             Owner::User(user) => (2, user.ordinal),
@@ -101,25 +101,26 @@ impl Shared {
     }
 
     #[must_use]
-    pub fn partition_of_device(&self, device: Device) -> usize {
+    pub(super) fn partition_of_device(&self, device: Device) -> usize {
         self.partition_of(Owner::Device(device))
     }
 
     #[must_use]
-    pub fn partition_of_user(&self, user: User) -> usize {
+    pub(super) fn partition_of_user(&self, user: User) -> usize {
         self.partition_of(Owner::User(user))
     }
 
     /// Where an app's broadcasts and answers are.
     #[must_use]
-    pub fn partition_of_app(&self, app: App) -> usize {
+    pub(super) fn partition_of_app(&self, app: App) -> usize {
         place(app, 0, 0, self.ports.len())
     }
 }
 
 /// The finaliser of SplitMix64: every bit of the input reaches every bit of the answer.
 fn place(app: App, kind: u64, ordinal: u32, partitions: usize) -> usize {
-    let mut bits = (u64::from(app.0) << 32 | u64::from(ordinal)).wrapping_add(kind.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut bits =
+        (u64::from(app.0) << 32 | u64::from(ordinal)).wrapping_add(kind.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;

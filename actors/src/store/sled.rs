@@ -33,7 +33,7 @@ const REWRITE_FLOOR_BYTES: u64 = 256 << 20;
 
 const COPY_BATCH: usize = 500;
 
-pub struct Sled {
+pub(super) struct Sled {
     db: ::sled::Db,
     /// For `fdatasync`.
     file: File,
@@ -45,7 +45,7 @@ pub struct Sled {
 
 impl Sled {
     /// Opens or makes the database in `dir`. Does not verify its values.
-    pub fn open(dir: &Path, cache_bytes: u64, clock: &Clock) -> Result<Self, Failed> {
+    pub(super) fn open(dir: &Path, cache_bytes: u64, clock: &Clock) -> Result<Self, Failed> {
         finish_rewrite(dir).map_err(io_failed("finish the rewrite of", dir))?;
         fs::create_dir_all(dir).map_err(io_failed("make", dir))?;
         remove_generating(dir).map_err(io_failed("list", dir))?;
@@ -63,7 +63,7 @@ impl Sled {
 
     /// Rewrites the database when most of its file is dead. `live` is the bytes found by reading
     /// it all.
-    pub fn compacted(self, live: u64, cache_bytes: u64) -> Result<Self, Failed> {
+    pub(super) fn compacted(self, live: u64, cache_bytes: u64) -> Result<Self, Failed> {
         if self.size() < REWRITE_FLOOR_BYTES || self.size() < REWRITE_FACTOR * live {
             return Ok(self);
         }
@@ -98,7 +98,8 @@ impl Sled {
         self.db.flush().map_err(sled_failed("flush"))?;
         let began = self.clock.elapsed();
         self.file.sync_data().map_err(io_failed("fdatasync db in", &self.dir))?;
-        metrics::histogram!("carillon_wal_fsync_duration_seconds").record(self.clock.elapsed().saturating_sub(began));
+        metrics::histogram!("carillon_wal_fsync_duration_seconds")
+            .record(self.clock.elapsed().saturating_sub(began));
         Ok(())
     }
 }
@@ -134,7 +135,8 @@ impl Disk for Sled {
     }
 
     fn room(&self) -> bool {
-        rustix::fs::statvfs(&self.dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) > RESERVE_BYTES)
+        rustix::fs::statvfs(&self.dir)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) > RESERVE_BYTES)
     }
 
     fn size(&self) -> u64 {
@@ -194,8 +196,10 @@ fn set_snapshots_aside(dir: &Path) -> io::Result<()> {
 }
 
 fn snapshots(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let files = fs::read_dir(dir)?.map(|file| file.map(|file| file.path())).collect::<io::Result<Vec<_>>>()?;
-    let is_snapshot = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("snap."));
+    let files =
+        fs::read_dir(dir)?.map(|file| file.map(|file| file.path())).collect::<io::Result<Vec<_>>>()?;
+    let is_snapshot =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("snap."));
     Ok(files.into_iter().filter(is_snapshot).collect())
 }
 

@@ -11,7 +11,7 @@ use super::directory::OfApp;
 use super::history::{Record, Whom};
 
 /// What the records of one message add up to. Of repeated verdicts the first counts.
-pub struct Told {
+pub(super) struct Told {
     records: Vec<Record>,
     accepted_at: Timestamp,
     expires_at: Timestamp,
@@ -28,7 +28,7 @@ const PENDING: &str = "pending";
 impl Told {
     /// `records` in order of time; None when there are none.
     #[must_use]
-    pub fn of(records: Vec<Record>) -> Option<Self> {
+    pub(super) fn of(records: Vec<Record>) -> Option<Self> {
         let first = records.first()?;
         let head = records.iter().find_map(|record| record.message);
         let mut told = Self {
@@ -67,13 +67,20 @@ impl Told {
 
     /// Users without a verdict: either it waits for them still, or their devices have the verdicts.
     #[must_use]
-    pub fn open_users(&self) -> Vec<u32> {
+    pub(super) fn open_users(&self) -> Vec<u32> {
         self.users.iter().filter(|user| !self.user_verdicts.contains_key(user)).copied().collect()
     }
 
     /// One page of targets, devices before users. `held` are the users for whom it waits.
     #[must_use]
-    pub fn view(&self, id: MessageId, people: &OfApp, held: &RoaringBitmap, cursor: Option<&str>, limit: usize) -> MessageView {
+    pub(super) fn view(
+        &self,
+        id: MessageId,
+        people: &OfApp,
+        held: &RoaringBitmap,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> MessageView {
         let shown = |user: &u32| held.contains(*user) || self.user_verdicts.contains_key(user);
         let users: Vec<u32> = self.users.iter().copied().filter(shown).collect();
         let (device_after, user_after) = parse(cursor);
@@ -129,7 +136,8 @@ impl Told {
     }
 
     fn device(&self, ordinal: u32, people: &OfApp) -> TargetView {
-        let verdict = self.decided.iter().find(|(_, devices)| devices.contains(ordinal)).map(|(step, _)| *step);
+        let verdict =
+            self.decided.iter().find(|(_, devices)| devices.contains(ordinal)).map(|(step, _)| *step);
         let concerns = |whom: &Whom| match whom {
             Whom::Device(device) => *device == ordinal,
             Whom::Group(devices) => devices.contains(ordinal),

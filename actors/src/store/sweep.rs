@@ -31,7 +31,7 @@ const RETIRE_EVERY_MS: u64 = 60_000;
 
 /// Where the walks stand.
 #[derive(Default)]
-pub struct Progress {
+pub(super) struct Progress {
     /// The next message to look at for expiry; none: from the front.
     expiry: Option<Key>,
     repeats: Option<Key>,
@@ -41,7 +41,12 @@ pub struct Progress {
 impl Partition {
     /// The part of a sweep that rides in a commit. Nothing is deleted on the word of a clock that
     /// jumped.
-    pub(super) fn sweep(&mut self, now: Timestamp, reply: Reply<bool>, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn sweep(
+        &mut self,
+        now: Timestamp,
+        reply: Reply<bool>,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
         let mut more = self.write_seen(work);
         if self.shared.clock.settled() {
             more |= self.drop_nonces(now, work)?;
@@ -139,7 +144,13 @@ impl Partition {
     /// The part of a sweep that gives verdicts. What is in flight somewhere waits for its ack until
     /// twice the ack timeout after expiry: whether an owner has an open session stands for whether
     /// the message is on its way.
-    pub(super) fn expire(&mut self, now: Timestamp, more: bool, reply: Reply<bool>, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn expire(
+        &mut self,
+        now: Timestamp,
+        more: bool,
+        reply: Reply<bool>,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
         self.flush_logs(work);
         let mut more = more;
         if self.shared.clock.settled() {
@@ -187,10 +198,16 @@ impl Partition {
 
     /// In the minutes that are over nothing is counted any more: their rows are written, with the
     /// place up to which history was counted, in one commit.
-    pub(super) fn close_minutes(&mut self, now: Timestamp, reply: Reply<()>, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn close_minutes(
+        &mut self,
+        now: Timestamp,
+        reply: Reply<()>,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
         self.write_history(work)?;
         self.sync_history()?;
-        let mut merged: std::collections::BTreeMap<Vec<u8>, stats::Counts> = std::collections::BTreeMap::new();
+        let mut merged: std::collections::BTreeMap<Vec<u8>, stats::Counts> =
+            std::collections::BTreeMap::new();
         for (key, counts) in self.window.close_before(now, self.history.position()) {
             for key in key.levels() {
                 merged.entry(key.encode()).or_default().merge(&counts);
@@ -207,7 +224,11 @@ impl Partition {
         Ok(())
     }
 
-    pub(super) fn stored_counts(&self, from: &[u8], to: &[u8]) -> Result<Vec<(stats::Key, stats::Counts)>, Failed> {
+    pub(super) fn stored_counts(
+        &self,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Vec<(stats::Key, stats::Counts)>, Failed> {
         let (mut rows, mut damaged) = (Vec::new(), None);
         self.rows.range(from, to, &mut |key, value| {
             match (stats::Key::decode(key), stats::Counts::decode(value)) {

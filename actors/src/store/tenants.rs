@@ -14,16 +14,16 @@ use super::{AppInfo, KeyInfo};
 use crate::model::App;
 
 /// Live keys an app may have: one in use, one to change to.
-pub const LIVE_KEYS_MAX: usize = 2;
+pub(super) const LIVE_KEYS_MAX: usize = 2;
 
 /// The id of the operator's key, which always exists.
-pub const OPERATOR: &str = "operator";
+pub(super) const OPERATOR: &str = "operator";
 
 /// The intake queue of what belongs to no app.
-pub const NO_APP: App = App(u32::MAX);
+pub(super) const NO_APP: App = App(u32::MAX);
 
 #[derive(Default)]
-pub struct Tenants(RwLock<Inner>);
+pub(super) struct Tenants(RwLock<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -40,40 +40,40 @@ struct Entry {
 
 impl Tenants {
     #[must_use]
-    pub fn get(&self, app: App) -> Option<Arc<OfApp>> {
+    pub(super) fn get(&self, app: App) -> Option<Arc<OfApp>> {
         self.0.read().apps.get(app.0 as usize)?.clone()
     }
 
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<OfApp>> {
+    pub(super) fn all(&self) -> Vec<Arc<OfApp>> {
         self.0.read().apps.iter().flatten().cloned().collect()
     }
 
     #[must_use]
-    pub fn find(&self, app_id: &AppId, workspace_id: &WorkspaceId) -> Option<App> {
+    pub(super) fn find(&self, app_id: &AppId, workspace_id: &WorkspaceId) -> Option<App> {
         self.0.read().by_name.get(&(app_id.clone(), workspace_id.clone())).copied()
     }
 
     #[must_use]
-    pub fn by_client_key(&self, client_key: &str) -> Option<App> {
+    pub(super) fn by_client_key(&self, client_key: &str) -> Option<App> {
         self.0.read().by_client_key.get(client_key).copied()
     }
 
     /// The number the next app gets.
     #[must_use]
-    pub fn next(&self) -> App {
+    pub(super) fn next(&self) -> App {
         App(self.0.read().apps.len() as u32)
     }
 
     /// Keeps numbers up to this one from being given out: rows refer to it.
-    pub fn skip(&self, app: App) {
+    pub(super) fn skip(&self, app: App) {
         let mut inner = self.0.write();
         if inner.apps.len() <= app.0 as usize {
             inner.apps.resize_with(app.0 as usize + 1, || None);
         }
     }
 
-    pub fn insert(&self, app: App, row: AppRow) -> AppInfo {
+    pub(super) fn insert(&self, app: App, row: AppRow) -> AppInfo {
         let info = AppInfo {
             app,
             app_id: row.app_id,
@@ -90,7 +90,7 @@ impl Tenants {
         info
     }
 
-    pub fn insert_key(&self, row: &KeyRow) {
+    pub(super) fn insert_key(&self, row: &KeyRow) {
         let view = KeyView {
             key_id: row.key_id.clone(),
             name: row.name.clone(),
@@ -104,7 +104,7 @@ impl Tenants {
 
     /// The row of a key of this app.
     #[must_use]
-    pub fn key_row(&self, app: App, key: &KeyId) -> Option<KeyRow> {
+    pub(super) fn key_row(&self, app: App, key: &KeyId) -> Option<KeyRow> {
         let inner = self.0.read();
         let Entry { view, .. } = inner.keys.get(key).filter(|entry| entry.app == app)?;
         Some(KeyRow {
@@ -119,13 +119,13 @@ impl Tenants {
     }
 
     #[must_use]
-    pub fn live_keys(&self, app: App) -> usize {
+    pub(super) fn live_keys(&self, app: App) -> usize {
         let inner = self.0.read();
         inner.keys.values().filter(|entry| entry.app == app && entry.view.revoked_at.is_none()).count()
     }
 
     #[must_use]
-    pub fn key(&self, id: &KeyId, keyring: &Keyring) -> Option<KeyInfo> {
+    pub(super) fn key(&self, id: &KeyId, keyring: &Keyring) -> Option<KeyInfo> {
         let secret = || keyring.key_secret(id);
         if id.as_str() == OPERATOR {
             let view = KeyView {
@@ -144,7 +144,7 @@ impl Tenants {
     }
 
     #[must_use]
-    pub fn keys(&self, app: App, keyring: &Keyring) -> Vec<KeyInfo> {
+    pub(super) fn keys(&self, app: App, keyring: &Keyring) -> Vec<KeyInfo> {
         let inner = self.0.read();
         let of_app = inner.keys.values().filter(|entry| entry.app == app);
         let mut keys: Vec<_> = of_app

@@ -17,9 +17,9 @@ use super::stats::{Counts, Key as StatsKey};
 use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce};
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, User};
 
-pub type Reply<T> = oneshot::Sender<Result<T, Error>>;
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
-pub enum Op {
+pub(super) enum Op {
     Write(Write),
     Later(Later),
     /// A test's: the thread panics.
@@ -27,50 +27,164 @@ pub enum Op {
 }
 
 /// What changes rows: decided, committed, answered.
-pub enum Write {
-    Enqueue { message: Arc<Message>, targets: SmallVec<[Owner; 2]>, nonce: Option<Nonce>, reply: Reply<Vec<Enqueued>> },
-    Broadcast { message: Arc<Message>, nonce: Option<Nonce>, reply: Reply<u32> },
-    CreateApp { body: CreateApp, nonce: Option<Nonce>, reply: Reply<AppInfo> },
-    CreateKey { app: App, body: CreateKey, nonce: Option<Nonce>, reply: Reply<KeyInfo> },
-    RevokeKey { app: App, key: KeyId, nonce: Option<Nonce>, reply: Reply<bool> },
+pub(super) enum Write {
+    Enqueue {
+        message: Arc<Message>,
+        targets: SmallVec<[Owner; 2]>,
+        nonce: Option<Nonce>,
+        reply: Reply<Vec<Enqueued>>,
+    },
+    Broadcast {
+        message: Arc<Message>,
+        nonce: Option<Nonce>,
+        reply: Reply<u32>,
+    },
+    CreateApp {
+        body: CreateApp,
+        nonce: Option<Nonce>,
+        reply: Reply<AppInfo>,
+    },
+    CreateKey {
+        app: App,
+        body: CreateKey,
+        nonce: Option<Nonce>,
+        reply: Reply<KeyInfo>,
+    },
+    RevokeKey {
+        app: App,
+        key: KeyId,
+        nonce: Option<Nonce>,
+        reply: Reply<bool>,
+    },
     /// None when the id was deleted meanwhile: to be tried again.
-    Register { device: Device, body: Box<RegisterDevice>, nonce: Option<Nonce>, reply: Reply<Option<(DeviceRow, bool)>> },
-    Delete { device: Device, nonce: Option<Nonce>, reply: Reply<()> },
-    NameUser { user: User, reply: Reply<()> },
-    Bind { device: Device, user: Option<User>, nonce: Option<Nonce>, reply: Reply<Option<User>> },
+    Register {
+        device: Device,
+        body: Box<RegisterDevice>,
+        nonce: Option<Nonce>,
+        reply: Reply<Option<(DeviceRow, bool)>>,
+    },
+    Delete {
+        device: Device,
+        nonce: Option<Nonce>,
+        reply: Reply<()>,
+    },
+    NameUser {
+        user: User,
+        reply: Reply<()>,
+    },
+    Bind {
+        device: Device,
+        user: Option<User>,
+        nonce: Option<Nonce>,
+        reply: Reply<Option<User>>,
+    },
     /// The device was bound to the user: what nobody acked becomes the device's too.
-    List { device: Device, user: User, before: Option<User>, reply: Reply<Option<User>> },
-    VendorToken { device: Device, channel: String, token: String, reply: Reply<()> },
-    Answer { app: App, idempotency: Idempotency, answer: Bytes, until: Timestamp, reply: Reply<()> },
-    Nonce { nonce: Nonce, reply: Reply<()> },
-    Sweep { now: Timestamp, reply: Reply<bool> },
-    CloseMinutes { now: Timestamp, reply: Reply<()> },
+    List {
+        device: Device,
+        user: User,
+        before: Option<User>,
+        reply: Reply<Option<User>>,
+    },
+    VendorToken {
+        device: Device,
+        channel: String,
+        token: String,
+        reply: Reply<()>,
+    },
+    Answer {
+        app: App,
+        idempotency: Idempotency,
+        answer: Bytes,
+        until: Timestamp,
+        reply: Reply<()>,
+    },
+    Nonce {
+        nonce: Nonce,
+        reply: Reply<()>,
+    },
+    Sweep {
+        now: Timestamp,
+        reply: Reply<bool>,
+    },
+    CloseMinutes {
+        now: Timestamp,
+        reply: Reply<()>,
+    },
 }
 
 /// What is done once the batch is on disk: reads, and verdicts, whose removals wait for the next.
-pub enum Later {
-    Page { owner: Owner, device: Device, cursor: Cursor, limit: usize, reply: Reply<QueuePage> },
-    Ack { device: Device, acked: Vec<Acked> },
-    AckHeld { device: Device, owner: Owner, seqs: Vec<Seq> },
-    Sent { device: Device, sent: Vec<Due> },
-    Online { device: Device, due: Due, step: Step },
-    Report { report: Report, reply: Reply<()> },
+pub(super) enum Later {
+    Page {
+        owner: Owner,
+        device: Device,
+        cursor: Cursor,
+        limit: usize,
+        reply: Reply<QueuePage>,
+    },
+    Ack {
+        device: Device,
+        acked: Vec<Acked>,
+    },
+    AckHeld {
+        device: Device,
+        owner: Owner,
+        seqs: Vec<Seq>,
+    },
+    Sent {
+        device: Device,
+        sent: Vec<Due>,
+    },
+    Online {
+        device: Device,
+        due: Due,
+        step: Step,
+    },
+    Report {
+        report: Report,
+        reply: Reply<()>,
+    },
     /// What waited for a deleted device is rejected.
-    Forget { device: Device, group: Group },
+    Forget {
+        device: Device,
+        group: Group,
+    },
     /// And what waited for its user no longer waits for it.
-    Unlist { device: Device, user: User, group: Group },
+    Unlist {
+        device: Device,
+        user: User,
+        group: Group,
+    },
     /// And its app's broadcasts.
-    Unlog { device: Device, group: Group },
-    Holds { users: Vec<User>, id: MessageId, reply: Reply<Vec<bool>> },
-    Rows { app: App, from: Timestamp, to: Timestamp, granularity: Granularity, reply: Reply<Vec<(StatsKey, Counts)>> },
+    Unlog {
+        device: Device,
+        group: Group,
+    },
+    Holds {
+        users: Vec<User>,
+        id: MessageId,
+        reply: Reply<Vec<bool>>,
+    },
+    Rows {
+        app: App,
+        from: Timestamp,
+        to: Timestamp,
+        granularity: Granularity,
+        reply: Reply<Vec<(StatsKey, Counts)>>,
+    },
     /// Answered when everything before it is in history.
-    Settle { reply: Reply<()> },
-    Expire { now: Timestamp, more: bool, reply: Reply<bool> },
+    Settle {
+        reply: Reply<()>,
+    },
+    Expire {
+        now: Timestamp,
+        more: bool,
+        reply: Reply<bool>,
+    },
 }
 
 /// What a device said of a message it was sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Report {
+pub(super) struct Report {
     pub device: Device,
     pub id: MessageId,
     pub push_type: PushType,
@@ -79,7 +193,7 @@ pub struct Report {
 
 /// One queue's share of a page.
 #[derive(Debug, Default)]
-pub struct QueuePage {
+pub(super) struct QueuePage {
     /// By lane, then place.
     pub high: Vec<Due>,
     pub normal: Vec<Due>,
@@ -95,11 +209,18 @@ pub struct QueuePage {
 impl Write {
     /// Removals and what makes room are taken in on a full disk too.
     #[must_use]
-    pub const fn needs_room(&self) -> bool {
-        !matches!(self, Self::Delete { .. } | Self::List { .. } | Self::RevokeKey { .. } | Self::Sweep { .. } | Self::CloseMinutes { .. })
+    pub(super) const fn needs_room(&self) -> bool {
+        !matches!(
+            self,
+            Self::Delete { .. }
+                | Self::List { .. }
+                | Self::RevokeKey { .. }
+                | Self::Sweep { .. }
+                | Self::CloseMinutes { .. }
+        )
     }
 
-    pub fn refuse(self, error: Error) {
+    pub(super) fn refuse(self, error: Error) {
         match self {
             Self::Enqueue { reply, .. } => refuse(reply, error),
             Self::Broadcast { reply, .. } => refuse(reply, error),
@@ -123,11 +244,11 @@ impl Write {
 impl Later {
     /// Reads go on when nothing may be written any more.
     #[must_use]
-    pub const fn only_reads(&self) -> bool {
+    pub(super) const fn only_reads(&self) -> bool {
         matches!(self, Self::Page { .. } | Self::Holds { .. } | Self::Rows { .. } | Self::Settle { .. })
     }
 
-    pub fn refuse(self, error: Error) {
+    pub(super) fn refuse(self, error: Error) {
         match self {
             Self::Page { reply, .. } => refuse(reply, error),
             Self::Report { reply, .. } | Self::Settle { reply } => refuse(reply, error),
@@ -151,7 +272,7 @@ fn refuse<T>(reply: Reply<T>, error: Error) {
 }
 
 /// A commit in the making: what to write, and what to do once it is on disk.
-pub struct Work {
+pub(super) struct Work {
     pub now: Timestamp,
     pub batch: Batch,
     pub records: Vec<Record>,
@@ -166,7 +287,7 @@ pub struct Work {
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// A place given out: to be hinted once it is on disk.
-pub struct Arrived {
+pub(super) struct Arrived {
     pub owner: Owner,
     pub seq: Seq,
     pub before: Seq,
@@ -175,7 +296,7 @@ pub struct Arrived {
 
 impl Work {
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub(super) fn new(now: Timestamp) -> Self {
         Self {
             now,
             batch: Batch::default(),
@@ -189,15 +310,23 @@ impl Work {
     }
 
     /// Answers once the commit is on disk, or with how it failed.
-    pub fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+    pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
         self.answers.push(Box::new(move |committed| {
             // Whoever asked may have gone.
             let _ = reply.send(committed.map(|()| value));
         }));
     }
 
-    pub fn record(&mut self, of: Story, whom: Whom, group: Option<Group>, step: Step, reason: Option<Reason>) {
-        let (platform, app_version) = group.map_or((None, None), |(platform, version)| (Some(platform), version));
+    pub(super) fn record(
+        &mut self,
+        of: Story,
+        whom: Whom,
+        group: Option<Group>,
+        step: Step,
+        reason: Option<Reason>,
+    ) {
+        let (platform, app_version) =
+            group.map_or((None, None), |(platform, version)| (Some(platform), version));
         self.records.push(Record {
             at: self.now,
             app: of.app,
@@ -216,7 +345,7 @@ impl Work {
 
 /// Which message a record is about.
 #[derive(Debug, Clone, Copy)]
-pub struct Story {
+pub(super) struct Story {
     pub app: App,
     pub id: MessageId,
     pub push_type: PushType,

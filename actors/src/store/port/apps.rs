@@ -30,7 +30,12 @@ impl Store {
     }
 
     /// `Exists` when the app has two live keys already.
-    pub async fn create_key(&self, app: App, body: CreateKey, nonce: Option<Nonce>) -> Result<KeyInfo, Error> {
+    pub async fn create_key(
+        &self,
+        app: App,
+        body: CreateKey,
+        nonce: Option<Nonce>,
+    ) -> Result<KeyInfo, Error> {
         self.write(0, NO_APP, |reply| Write::CreateKey { app, body, nonce, reply }).await
     }
 

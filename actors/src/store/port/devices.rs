@@ -12,17 +12,26 @@ use crate::model::{App, Device, Owner, Seq, User};
 const REGISTER_TRIES: usize = 8;
 
 impl Store {
-    pub async fn register(&self, app: App, mut body: RegisterDevice, nonce: Option<Nonce>) -> Result<Registered, Error> {
+    pub async fn register(
+        &self,
+        app: App,
+        mut body: RegisterDevice,
+        nonce: Option<Nonce>,
+    ) -> Result<Registered, Error> {
         let shared = &self.0.shared;
         let people = shared.tenants.get(app).ok_or(Error::DeviceUnknown)?;
-        let named = body.device_id.take().map_or_else(|| DeviceId::parse(&format!("d_{}", Uuid::now_v7().simple())), Ok);
+        let named = body
+            .device_id
+            .take()
+            .map_or_else(|| DeviceId::parse(&format!("d_{}", Uuid::now_v7().simple())), Ok);
         let id = named.map_err(|_| Error::DeviceUnknown)?;
         body.device_id = Some(id.clone());
         for _ in 0..REGISTER_TRIES {
             let device = people.reserve(&id);
             let (body, nonce) = (Box::new(body.clone()), nonce.clone());
             let partition = shared.partition_of_device(device);
-            let registered = self.write(partition, app, |reply| Write::Register { device, body, nonce, reply }).await?;
+            let registered =
+                self.write(partition, app, |reply| Write::Register { device, body, nonce, reply }).await?;
             if let Some((row, created)) = registered {
                 let credential = shared.keyring.credential(device, row.generation);
                 return Ok(Registered { device, device_id: row.device_id, credential, created });
@@ -95,7 +104,11 @@ impl Store {
     #[must_use]
     pub fn user_devices(&self, user: User) -> Vec<Device> {
         let Some(people) = self.0.shared.tenants.get(user.app) else { return Vec::new() };
-        people.user_devices(user.ordinal).into_iter().map(|ordinal| Device { app: user.app, ordinal }).collect()
+        people
+            .user_devices(user.ordinal)
+            .into_iter()
+            .map(|ordinal| Device { app: user.app, ordinal })
+            .collect()
     }
 
     /// The last place in an owner's queue, 0 when it is empty: what a session compares itself with.
@@ -111,7 +124,12 @@ impl Store {
 
     /// Durable; answers the user bound before. What is pending for the new user and acked by
     /// nobody becomes the device's too.
-    pub async fn bind(&self, device: Device, user: Option<User>, nonce: Option<Nonce>) -> Result<Option<User>, Error> {
+    pub async fn bind(
+        &self,
+        device: Device,
+        user: Option<User>,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<User>, Error> {
         let shared = &self.0.shared;
         // The user's name is on disk before anything refers to it.
         if let Some(user) = user
@@ -133,8 +151,12 @@ impl Store {
 
     /// The app version a Hello named; written lazily.
     pub fn note_app_version(&self, device: Device, version: &str) {
-        let changed =
-            self.0.shared.tenants.get(device.app).is_some_and(|people| people.set_app_version(device.ordinal, version));
+        let changed = self
+            .0
+            .shared
+            .tenants
+            .get(device.app)
+            .is_some_and(|people| people.set_app_version(device.ordinal, version));
         if changed {
             self.to_write(device);
         }

@@ -29,7 +29,12 @@ impl Store {
     }
 
     /// Hands a write to a partition and waits for its commit.
-    async fn write<T>(&self, partition: usize, app: App, op: impl FnOnce(Reply<T>) -> Write) -> Result<T, Error> {
+    async fn write<T>(
+        &self,
+        partition: usize,
+        app: App,
+        op: impl FnOnce(Reply<T>) -> Write,
+    ) -> Result<T, Error> {
         if self.0.shared.failure.is_some() {
             return Err(Error::Unavailable);
         }
@@ -40,7 +45,12 @@ impl Store {
     }
 
     /// The same for what is only read, or not waited for on disk.
-    async fn ask<T>(&self, partition: usize, app: App, op: impl FnOnce(Reply<T>) -> Later) -> Result<T, Error> {
+    async fn ask<T>(
+        &self,
+        partition: usize,
+        app: App,
+        op: impl FnOnce(Reply<T>) -> Later,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.0.shared.ports[partition].intake.push(app, ONE, Op::Later(op(reply)))?;
         answer.await.unwrap_or(Err(Error::Unavailable))

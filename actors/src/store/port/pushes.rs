@@ -22,7 +22,12 @@ struct Share {
 impl Store {
     /// One outcome a target, in their order, after every partition concerned has committed. The
     /// message ids make it safe to repeat. `Unknown` when any partition failed under way.
-    pub async fn enqueue(&self, message: Arc<Message>, targets: Vec<Owner>, mut nonce: Option<Nonce>) -> Result<Vec<Enqueued>, Error> {
+    pub async fn enqueue(
+        &self,
+        message: Arc<Message>,
+        targets: Vec<Owner>,
+        mut nonce: Option<Nonce>,
+    ) -> Result<Vec<Enqueued>, Error> {
         let shared = &self.0.shared;
         if shared.failure.is_some() {
             return Err(Error::Unavailable);
@@ -48,7 +53,9 @@ impl Store {
         let several = waiting.len() > 1;
         for (places, answer) in waiting {
             match answer.await.unwrap_or(Err(Error::Unknown)) {
-                Ok(of_share) => places.into_iter().zip(of_share).for_each(|(at, outcome)| outcomes[at] = outcome),
+                Ok(of_share) => {
+                    places.into_iter().zip(of_share).for_each(|(at, outcome)| outcomes[at] = outcome)
+                }
                 Err(error) => failed = Some(error),
             }
         }
@@ -102,12 +109,18 @@ impl Store {
     }
 
     /// Records the answer, to be kept until `until`.
-    pub async fn idempotency_finish(&self, guard: IdempotencyGuard, answer: Vec<u8>, until: Timestamp) -> Result<(), Error> {
+    pub async fn idempotency_finish(
+        &self,
+        guard: IdempotencyGuard,
+        answer: Vec<u8>,
+        until: Timestamp,
+    ) -> Result<(), Error> {
         let (app, idempotency) = (guard.app, guard.idempotency.clone());
         let answer = Bytes::from(answer);
         let partition = self.0.shared.partition_of_app(app);
-        let finished =
-            self.write(partition, app, |reply| Write::Answer { app, idempotency, answer, until, reply }).await;
+        let finished = self
+            .write(partition, app, |reply| Write::Answer { app, idempotency, answer, until, reply })
+            .await;
         drop(guard);
         finished
     }

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::TrySendError;
 
-use carillon_sdk::api::{Dimension, Granularity, MessageView, Step, StatsRow};
+use carillon_sdk::api::{Dimension, Granularity, MessageView, StatsRow, Step};
 use carillon_sdk::wire::ReportKind;
 use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
@@ -17,11 +17,17 @@ use super::super::{Error, Store};
 use crate::model::{App, Device, Owner, PushType, User};
 
 /// Work for the thread that reads files.
-pub type Job = Box<dyn FnOnce(&[Reader]) + Send>;
+pub(crate) type Job = Box<dyn FnOnce(&[Reader]) + Send>;
 
 impl Store {
     /// One page of a message's story, `limit` targets at most.
-    pub async fn message(&self, app: App, id: MessageId, cursor: Option<String>, limit: usize) -> Result<Option<MessageView>, Error> {
+    pub async fn message(
+        &self,
+        app: App,
+        id: MessageId,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<Option<MessageView>, Error> {
         let Some(people) = self.0.shared.tenants.get(app) else { return Ok(None) };
         self.settle(app).await?;
         let mut records = self.look_up(app, id).await?;
@@ -87,7 +93,8 @@ impl Store {
                 match reader.find(app, id) {
                     Ok(found) => records.extend(found),
                     Err(error) => {
-                        metrics::counter!("carillon_store_errors_total", "op" => "history", "reason" => "io").increment(1);
+                        metrics::counter!("carillon_store_errors_total", "op" => "history", "reason" => "io")
+                            .increment(1);
                         tracing::error!(%error, "history cannot be read");
                         // Whoever asked may have gone.
                         let _ = reply.send(Err(Error::Unavailable));
@@ -107,7 +114,12 @@ impl Store {
     }
 
     /// How a message was pushed that this device was sent, and whether it reported this already.
-    pub(super) async fn was_sent(&self, device: Device, id: MessageId, kind: ReportKind) -> Result<Option<(PushType, bool)>, Error> {
+    pub(super) async fn was_sent(
+        &self,
+        device: Device,
+        id: MessageId,
+        kind: ReportKind,
+    ) -> Result<Option<(PushType, bool)>, Error> {
         // What was noted as sent is in history before it is looked up there.
         let partition = self.0.shared.partition_of_device(device);
         self.ask(partition, device.app, |reply| Later::Settle { reply }).await?;
@@ -125,7 +137,14 @@ impl Store {
     }
 
     /// Counts from `from` (inclusive) to `to` (exclusive), the open minute included.
-    pub async fn stats(&self, app: App, from: Timestamp, to: Timestamp, granularity: Granularity, group_by: Vec<Dimension>) -> Result<Vec<StatsRow>, Error> {
+    pub async fn stats(
+        &self,
+        app: App,
+        from: Timestamp,
+        to: Timestamp,
+        granularity: Granularity,
+        group_by: Vec<Dimension>,
+    ) -> Result<Vec<StatsRow>, Error> {
         let shares = (0..self.0.shared.ports.len()).map(|partition| {
             self.ask(partition, app, move |reply| Later::Rows { app, from, to, granularity, reply })
         });

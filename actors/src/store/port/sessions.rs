@@ -59,7 +59,13 @@ impl Store {
     }
 
     /// What is due to a device after `cursor`, from its own queue and its user's.
-    pub async fn page(&self, device: Device, user: Option<User>, cursor: Cursor, limit: usize) -> Result<Page, Error> {
+    pub async fn page(
+        &self,
+        device: Device,
+        user: Option<User>,
+        cursor: Cursor,
+        limit: usize,
+    ) -> Result<Page, Error> {
         let share = |owner| {
             let partition = self.0.shared.partition_of(owner);
             self.ask(partition, device.app, move |reply| Later::Page { owner, device, cursor, limit, reply })
@@ -125,7 +131,8 @@ impl Store {
 
     /// These were written to the device's socket: a step of history, told.
     pub fn note_sent(&self, device: Device, ids: Vec<Due>) {
-        let (broadcasts, sent): (Vec<_>, Vec<_>) = ids.into_iter().partition(|due| due.owner.is_none() && !due.online_only);
+        let (broadcasts, sent): (Vec<_>, Vec<_>) =
+            ids.into_iter().partition(|due| due.owner.is_none() && !due.online_only);
         for due in broadcasts {
             if let Some(entry) = self.log(device.app).iter().find(|entry| entry.due.seq == due.seq) {
                 entry.note_sent(device.ordinal);
@@ -144,7 +151,8 @@ impl Store {
     /// Always into the device's own partition, where its reports look for it.
     fn note(&self, device: Device, weight: super::Weight, note: Later) {
         if self.tell(self.0.shared.partition_of_device(device), device.app, weight, note).is_err() {
-            metrics::counter!("carillon_store_errors_total", "op" => "note", "reason" => "dropped").increment(1);
+            metrics::counter!("carillon_store_errors_total", "op" => "note", "reason" => "dropped")
+                .increment(1);
         }
     }
 
