@@ -18,6 +18,14 @@ pub struct Device {
     pub ordinal: u32,
 }
 
+impl Device {
+    /// Stands for an id under which `app` has no device: a target of a push that is answered `Gone`.
+    #[must_use]
+    pub const fn unknown(app: App) -> Self {
+        Self { app, ordinal: u32::MAX }
+    }
+}
+
 /// A user of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct User {

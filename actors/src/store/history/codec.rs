@@ -1,4 +1,4 @@
-//! A record as bytes: 38 or so for a device, a version in front.
+//! A record as bytes: about 40 for a device, a version in front.
 //!
 //! ```text
 //! version 1 · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)

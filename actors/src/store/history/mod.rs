@@ -13,6 +13,7 @@
 //! Damage costs what it hit: a torn tail is cut at the next start, a record that does not verify is
 //! passed over and logged, an index that does not verify is made anew.
 
+mod buffer;
 mod codec;
 mod days;
 mod frame;
@@ -31,6 +32,7 @@ use std::thread::JoinHandle;
 use carillon_sdk::{Timestamp, Ttl};
 use parking_lot::RwLock;
 
+use self::buffer::Buffer;
 use self::days::Day;
 use self::segment::{Segment, Segments};
 
@@ -82,15 +84,6 @@ struct Active {
     synced: u64,
 }
 
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    /// With places counted from the buffer's front.
-    entries: Vec<index::Entry>,
-    /// The latest moment of a record in it.
-    latest: Timestamp,
-}
-
 impl History {
     /// Opens or makes the history in `dir`. Reads the newest log only: its torn tail is cut, and
     /// it gets its index.
@@ -123,19 +116,7 @@ impl History {
 
     /// Takes a record into the buffer. A group too large for one frame becomes several records.
     pub fn append(&mut self, record: &Record) {
-        if let Whom::Group(devices) = &record.whom
-            && devices.serialized_size() > GROUP_BYTES_MAX
-            && let Some(middle) = devices.select((devices.len() / 2) as u32)
-        {
-            let (mut front, mut back) = (devices.clone(), devices.clone());
-            front.remove_range(middle..);
-            back.remove_range(..middle);
-            for half in [front, back] {
-                self.append(&Record { whom: Whom::Group(half), ..record.clone() });
-            }
-            return;
-        }
-        self.buffer.push(record);
+        self.buffer.append(record);
     }
 
     /// Writes what was appended since: to the file, which is not yet to the disk. All of it goes
@@ -303,24 +284,6 @@ impl History {
 impl Drop for History {
     fn drop(&mut self) {
         self.join_sealing();
-    }
-}
-
-/// A frame's body holds a group's bitmap and little else.
-const GROUP_BYTES_MAX: usize = frame::BODY_MAX - 1024;
-
-impl Buffer {
-    fn push(&mut self, record: &Record) {
-        let offset = self.bytes.len() as u32;
-        frame::put(&mut self.bytes, |to| codec::encode(record, to));
-        self.entries.push((index::hash(record.app, record.id), offset));
-        self.latest = self.latest.max(record.at);
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-        self.latest = Timestamp::default();
     }
 }
 

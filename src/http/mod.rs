@@ -1,0 +1,129 @@
+//! The HTTP API, `/v1`. docs/http.md is its manual, `/openapi.json` its description.
+//!
+//! ```text
+//!  socket ─▶ manners ─▶ route ─▶ Caller (key, signature, rate, nonce) ─▶ handler ─▶ Engine, Store
+//!            request id                                                    │
+//!  socket ◀─ problem, log, count ◀──────────── Refused ◀───────────────────┘
+//! ```
+//!
+//! The tenant comes from the key, never from the request: whatever is looked up is looked up in the
+//! key's app, so another tenant's object does not exist.
+
+mod apps;
+mod body;
+mod caller;
+mod code;
+mod devices;
+mod index;
+mod keys;
+mod manners;
+mod messages;
+mod openapi;
+mod page;
+mod problem;
+mod pushes;
+mod rate;
+mod registering;
+mod routes;
+mod stats;
+mod users;
+
+use std::io;
+use std::net::{IpAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use carillon_actors::engine::Engine;
+use carillon_sdk::KeyId;
+use carillon_sdk::api::DeviceAddresses;
+
+use crate::config;
+pub use code::Code;
+pub use problem::Refused;
+use rate::Buckets;
+use registering::Registering;
+
+/// What the handlers share, over all workers.
+pub struct State {
+    engine: Engine,
+    /// Where a device that registers is told to connect.
+    addresses: DeviceAddresses,
+    /// In dev: the certificate that signs the device listener's.
+    ca_pem: Option<String>,
+    http: config::Http,
+    keys: Buckets<KeyId>,
+    clients: Buckets<IpAddr>,
+    auth_failures: Buckets<IpAddr>,
+    registering: Registering,
+}
+
+impl State {
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        http: config::Http,
+        rates: &config::Rates,
+        addresses: DeviceAddresses,
+        ca_pem: Option<String>,
+    ) -> Self {
+        Self {
+            engine,
+            addresses,
+            ca_pem,
+            http,
+            keys: Buckets::new(rates.key, rates.buckets_max),
+            clients: Buckets::new(rates.client, rates.buckets_max),
+            auth_failures: Buckets::new(rates.auth_failures, rates.buckets_max),
+            registering: Registering::default(),
+        }
+    }
+}
+
+/// Every route of the API, over `state`.
+pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config.app_data(state);
+        routes::register(config);
+    }
+}
+
+/// Every series of the API at 0, so that a rate has a beginning.
+pub fn describe_metrics() {
+    manners::describe();
+}
+
+/// How long an idle connection is kept for the caller's next request. Longer than what load
+/// balancers keep theirs (60 s), so that it is they who close, between requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// From accept to the end of a request's headers, and for a TLS handshake: a caller that sends a
+/// byte a second holds a socket no longer than this.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves the API on `listener`, over TLS when there is a configuration for it. The server ends when
+/// its handle is told to stop: signals are the caller's business.
+pub fn start(
+    state: web::Data<State>,
+    listener: TcpListener,
+    tls: Option<rustls::ServerConfig>,
+) -> io::Result<Server> {
+    let http = state.http.clone();
+    let server = HttpServer::new(move || {
+        App::new().wrap(from_fn(manners::manners)).configure(configure(state.clone()))
+    })
+    .workers(http.workers)
+    .max_connections(http.connections_max.div_ceil(http.workers))
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(Duration::from_secs(1))
+    .tls_handshake_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(10)
+    .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    Ok(server.run())
+}

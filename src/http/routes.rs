@@ -1,0 +1,147 @@
+//! Every route, in one table: actix serves it, and the OpenAPI description is checked against it.
+
+use actix_web::http::{Method, header};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError, Route};
+use carillon_sdk::api::Scope;
+
+use super::{Code, Refused, apps, devices, index, keys, messages, pushes, stats, users};
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Anybody,
+    /// A key with this scope.
+    Key(Scope),
+    /// The same, or the app's client key.
+    KeyOrClient(Scope),
+}
+
+pub(super) struct Entry {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    /// The codes of refusals beyond those that every route of its kind may give.
+    pub(super) codes: &'static [Code],
+    route: fn() -> Route,
+}
+
+const fn entry(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    codes: &'static [Code],
+    route: fn() -> Route,
+) -> Entry {
+    Entry { method, path, access, codes, route }
+}
+
+use Access::{Anybody, Key, KeyOrClient};
+use Code::{
+    AppExists, AppInvalid, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
+    CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
+    IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
+    MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
+    TargetDuplicate, TargetInvalid, TargetsTooMany, TtlOutOfRange, UserIdInvalid, UserUnknown,
+};
+
+const PUSH: &[Code] = &[
+    TargetInvalid,
+    TargetsTooMany,
+    TargetDuplicate,
+    ContentMissing,
+    PayloadTooLarge,
+    DataInvalid,
+    TtlOutOfRange,
+    LaneInvalid,
+    CollapseKeyInvalid,
+    IdempotencyKeyInvalid,
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    QueueFull,
+    BroadcastsFull,
+    Offline,
+    DeviceUnknown,
+];
+
+const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
+
+/// Routes of one path stand together.
+pub(super) const ROUTES: &[Entry] = &[
+    entry("POST", "/v1/devices", KeyOrClient(Scope::Device), &[AttributeInvalid, DeviceExists], || {
+        web::post().to(devices::register)
+    }),
+    entry("GET", "/v1/devices", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(devices::list)
+    }),
+    entry("GET", "/v1/devices/{id}", Key(Scope::Read), DEVICE, || web::get().to(devices::read)),
+    entry("DELETE", "/v1/devices/{id}", Key(Scope::Device), DEVICE, || web::delete().to(devices::delete)),
+    entry("PUT", "/v1/devices/{id}/user", Key(Scope::Device), DEVICE, || web::put().to(devices::bind)),
+    entry("DELETE", "/v1/devices/{id}/user", Key(Scope::Device), DEVICE, || {
+        web::delete().to(devices::unbind)
+    }),
+    entry("GET", "/v1/users/{id}", Key(Scope::Read), &[UserIdInvalid, UserUnknown], || {
+        web::get().to(users::read)
+    }),
+    entry("POST", "/v1/pushes", Key(Scope::Push), PUSH, || web::post().to(pushes::create)),
+    entry(
+        "GET",
+        "/v1/messages/{id}",
+        Key(Scope::Read),
+        &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
+        || web::get().to(messages::read),
+    ),
+    entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
+        web::get().to(stats::read)
+    }),
+    entry("GET", "/v1/keys", Key(Scope::Keys), &[], || web::get().to(keys::list)),
+    entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),
+    entry("DELETE", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInUse], || {
+        web::delete().to(keys::revoke)
+    }),
+    entry("GET", "/v1/apps", Key(Scope::Operator), &[], || web::get().to(apps::list)),
+    entry("POST", "/v1/apps", Key(Scope::Operator), &[AppInvalid, AppExists], || {
+        web::post().to(apps::create)
+    }),
+    entry("GET", "/openapi.json", Anybody, &[], || web::get().to(index::openapi_json)),
+    entry("GET", "/errors", Anybody, &[], || web::get().to(index::errors)),
+    entry("GET", "/", Anybody, &[], || web::get().to(index::index)),
+];
+
+/// Registers every route; on a known path another method is told which ones there are.
+pub(super) fn register(config: &mut ServiceConfig) {
+    for of_one_path in ROUTES.chunk_by(|one, other| one.path == other.path) {
+        let allow = of_one_path.iter().map(|entry| entry.method).collect::<Vec<_>>().join(", ");
+        let mut resource = web::resource(of_one_path[0].path);
+        for entry in of_one_path {
+            resource = resource.route((entry.route)());
+        }
+        config.service(resource.default_service(web::to(move || {
+            let mut response = Refused::new(Code::MethodNotAllowed).error_response();
+            if let Ok(value) = header::HeaderValue::from_str(&allow) {
+                response.headers_mut().insert(header::ALLOW, value);
+            }
+            std::future::ready(response)
+        })));
+    }
+    config.default_service(web::to(unknown));
+}
+
+async fn unknown() -> HttpResponse {
+    Refused::new(Code::RouteUnknown).error_response()
+}
+
+/// Method and path as labels of a metric: of the table, or `other`.
+pub(super) fn label(method: &Method, pattern: &str) -> (&'static str, &'static str) {
+    let same_path = || ROUTES.iter().filter(|entry| entry.path == pattern);
+    match (same_path().find(|entry| entry.method == method.as_str()), same_path().next()) {
+        (Some(entry), _) => (entry.method, entry.path),
+        (None, Some(entry)) => ("other", entry.path),
+        (None, None) => ("other", "other"),
+    }
+}
+
+/// Every pair of labels that `label` gives for a request that is answered by a handler.
+pub(super) fn labels() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|entry| (entry.method, entry.path)).chain([("other", "other")])
+}

@@ -1,0 +1,8 @@
+//! Carillon's edge: configuration, the HTTP API, the operations listener, the sockets of devices. It
+//! decides nothing about delivery; that is the engine's (`carillon_actors`).
+
+pub mod config;
+pub mod data_dir;
+pub mod devices;
+pub mod http;
+pub mod operations;
