@@ -281,3 +281,6 @@ pub struct Totals {
 /// as when the process is killed.
 #[derive(Clone)]
 pub struct Store(Arc<open::Handle>);
+
+#[cfg(test)]
+mod tests;
