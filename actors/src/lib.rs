@@ -3,38 +3,10 @@
 //!
 //! Asks go down one rank order, and everything else is told: edge → Shard → User → Store.
 
-// In the order to read them; each group is a layer.
-
-pub mod engine;
-mod push;
-
+pub mod clock;
 pub mod limits;
 pub mod model;
-
-pub mod clock;
 pub mod encoded;
 pub mod link;
-
-pub mod root;
-mod router;
-mod supervise;
-
-mod shard;
-
-mod user;
-
-mod connection;
-mod live;
-mod session;
-
-mod binding;
-mod framed;
-mod registry;
-
 pub mod store;
-
-mod metrics;
-mod scheduler;
-
-mod counters;
-pub mod names;
+pub mod engine;

@@ -2,5 +2,4 @@
 
 mod pinned;
 mod properties;
-mod specification;
 mod tolerance;
