@@ -390,6 +390,13 @@ impl Store {
         todo!()
     }
 
+    /// The last place in an owner's queue, 0 when it is empty: what a session compares itself with.
+    #[must_use]
+    pub fn head(&self, owner: Owner) -> Seq {
+        let _ = owner;
+        todo!()
+    }
+
     #[must_use]
     pub fn pending_count(&self, owner: Owner) -> u32 {
         let _ = owner;
