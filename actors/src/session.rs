@@ -115,19 +115,16 @@ pub(crate) struct Session {
     allowance: Allowance,
     /// Which page is waited for: one of an earlier user is not taken.
     turn: u32,
-    /// Every place of a lane up to it was sent, or was not due.
+    /// Where the last page ended. Hints do not move it: the other queue may hold earlier places
+    /// that are still to be hinted.
     cursor: Cursor,
-    /// How far back hints since the page was asked for reach.
-    floor: Cursor,
-    /// Every place of a queue up to it was dealt with.
+    /// Every place of a queue up to it was dealt with, by pages and hints together.
     heads: [Seq; 2],
     /// The last place of a queue that a hint named.
     noticed: [Seq; 2],
     bulk_seen: Seq,
     window: Window,
 }
-
-const NOWHERE: Cursor = Cursor { high: Seq(u64::MAX), normal: Seq(u64::MAX) };
 
 impl Session {
     /// `pending`: something is stored for the device or its user, so a page is needed.
@@ -145,7 +142,6 @@ impl Session {
             allowance: Allowance::full(now.mono_ms),
             turn: 0,
             cursor: Cursor::default(),
-            floor: NOWHERE,
             heads: [Seq(0); 2],
             noticed: [Seq(0); 2],
             bulk_seen: Seq(0),
@@ -200,31 +196,20 @@ impl Session {
         if self.fenced || seq <= self.heads[queue] {
             return;
         }
-        let known = self.heads[queue].max(self.noticed[queue]);
-        if hint.prev > known {
-            // Some place between was never hinted, in whichever lane.
-            self.reach_back(Lane::High, known);
-            self.reach_back(Lane::Normal, known);
-        } else if self.caught_up() && self.window.fits(&hint.due, bounds) {
+        // A place before this one that was never hinted is a gap: it and this one are read.
+        let is_next = hint.prev <= self.heads[queue];
+        if is_next && self.caught_up() && self.window.fits(&hint.due, bounds) {
             self.heads[queue] = seq;
-            self.advance(hint.due.lane, seq);
             self.send(&hint.due, now, fx);
             return;
-        }
-        if !self.window.holds(seq) {
-            self.reach_back(hint.due.lane, Seq(seq.0.saturating_sub(1)));
         }
         self.noticed[queue] = self.noticed[queue].max(seq);
         self.fall_behind();
         self.read_on(bounds, fx);
     }
 
-    /// A hint may have been lost: read again from where both queues were known.
+    /// A hint may have been lost: whatever the queues hold beyond the last page is read.
     pub(crate) fn doubt(&mut self, bounds: &Bounds, fx: &mut Effects) {
-        let known =
-            if self.user.is_some() { self.heads[DEVICE].min(self.heads[USER]) } else { self.heads[DEVICE] };
-        self.reach_back(Lane::High, known);
-        self.reach_back(Lane::Normal, known);
         self.fall_behind();
         self.read_on(bounds, fx);
     }
@@ -237,9 +222,9 @@ impl Session {
         self.reading = Reading::Behind;
         let mut whole = page.due.is_empty() || !page.more;
         for due in &page.due {
-            let wanted =
-                !self.window.holds(due.seq) && due.expires_at > now.wall && self.queue_of(due).is_some();
-            if wanted {
+            // Places up to a queue's head were dealt with, by hints since the last page.
+            let is_new = self.queue_of(due).is_some_and(|queue| due.seq > self.heads[queue]);
+            if is_new && !self.window.holds(due.seq) && due.expires_at > now.wall {
                 if self.fenced || !self.window.fits(due, bounds) {
                     whole = false;
                     break;
@@ -251,12 +236,9 @@ impl Session {
         if whole {
             let heads = [page.device_head, page.user_head];
             self.heads = std::array::from_fn(|queue| self.heads[queue].max(heads[queue]));
+            // Hints that came meanwhile may name places beyond this page.
             if (0..2).all(|queue| self.noticed[queue] <= self.heads[queue]) {
                 self.reading = Reading::CaughtUp;
-            } else {
-                // Hints came meanwhile for places beyond this page, perhaps before its last.
-                self.cursor.high = self.cursor.high.min(self.floor.high);
-                self.cursor.normal = self.cursor.normal.min(self.floor.normal);
             }
         }
         self.read_on(bounds, fx);
@@ -378,21 +360,9 @@ impl Session {
         }
     }
 
-    fn lane(cursor: &mut Cursor, lane: Lane) -> &mut Seq {
-        if lane == Lane::High { &mut cursor.high } else { &mut cursor.normal }
-    }
-
     fn advance(&mut self, lane: Lane, seq: Seq) {
-        let at = Self::lane(&mut self.cursor, lane);
+        let at = if lane == Lane::High { &mut self.cursor.high } else { &mut self.cursor.normal };
         *at = seq.max(*at);
-    }
-
-    /// The next page of a lane begins no later than after `seq`.
-    fn reach_back(&mut self, lane: Lane, seq: Seq) {
-        let at = Self::lane(&mut self.cursor, lane);
-        *at = seq.min(*at);
-        let floor = Self::lane(&mut self.floor, lane);
-        *floor = seq.min(*floor);
     }
 
     fn open_up(&mut self, bounds: &Bounds, fx: &mut Effects) {
@@ -407,7 +377,6 @@ impl Session {
         if self.reading == Reading::Behind && !self.fenced && self.window.half_open(bounds) {
             self.turn = self.turn.wrapping_add(1);
             self.reading = Reading::Waiting;
-            self.floor = NOWHERE;
             let limit = self.window.room(bounds);
             fx.push(Effect::Read { turn: self.turn, user: self.user, cursor: self.cursor, limit });
         }

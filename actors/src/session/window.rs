@@ -29,8 +29,9 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Withdrawn ones do not count: when their user comes back, they go out again.
     pub(super) fn holds(&self, seq: Seq) -> bool {
-        self.flights.iter().any(|flight| flight.due.seq == seq)
+        self.flights.iter().any(|flight| flight.due.seq == seq && !flight.withdrawn)
     }
 
     fn queued(&self) -> usize {
@@ -63,6 +64,10 @@ impl Window {
     }
 
     pub(super) fn open(&mut self, flight: Flight) {
+        if self.withdrawn > 0 {
+            // An ack of either copy is an ack of this one.
+            self.ack(flight.due.seq);
+        }
         self.bytes += flight.due.native().len();
         self.bulk += u16::from(is_bulk(&flight.due));
         self.flights.push(flight);

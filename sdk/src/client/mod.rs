@@ -5,12 +5,14 @@ mod backoff;
 pub mod connection;
 pub mod device;
 mod inbox;
+mod register;
 pub mod server;
 mod tls;
 
 pub use address::{Address, Trust};
 pub use connection::Connection;
 pub use device::{DeviceClient, Options};
+pub use register::register;
 pub use server::AppServer;
 
 use crate::time::Timestamp;
