@@ -1,1 +1,34 @@
-fn main(){}
+//! A fleet of devices and app servers that measures Carillon from outside.
+//! docs/performance.md says how to repeat its report.
+
+mod app_server;
+mod args;
+mod clock;
+mod fleet;
+mod floor;
+mod goals;
+mod http;
+mod process;
+mod progress;
+mod report;
+mod scenario;
+mod server;
+mod suite;
+
+use anyhow::Result;
+use clap::Parser;
+
+use args::{Args, Command};
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    match args.command {
+        Command::Fleet => fleet::child::run(),
+        Command::FloorServer { durable } => floor::run(durable),
+        command => {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(suite::run(&args.common, command))
+        }
+    }
+}

@@ -139,6 +139,7 @@ pub struct Welcome {
     pub heartbeat_s: u32,
     /// The server's wall time, in milliseconds since 1970.
     pub now: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_id: Option<DeviceId>,
     /// The user bound to this device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,6 +227,8 @@ pub struct VendorToken {
 /// The answer to Bind, Unbind and VendorToken.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct BindAnswer {
+    /// 0 is never a device's: by it a server may tell of a user bound or unbound through the API,
+    /// and `DeviceClient` takes it so.
     pub request: u32,
     /// Absent when the request was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,4 +2,5 @@
 
 mod pinned;
 mod properties;
+mod specification;
 mod tolerance;
