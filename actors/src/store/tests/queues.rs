@@ -159,7 +159,8 @@ fn a_full_queue_refuses_and_a_replacement_still_fits() {
         bench.push(Owner::Device(phone));
         let collapsing = || Message { collapse_key: Some("k".to_owned()), ..bench.message(app) };
         bench.enqueue(collapsing(), &[Owner::Device(phone)]).unwrap();
-        let outcomes = bench.enqueue(bench.message(app), &[Owner::Device(phone), Owner::Device(tablet)]).unwrap();
+        let outcomes =
+            bench.enqueue(bench.message(app), &[Owner::Device(phone), Owner::Device(tablet)]).unwrap();
         assert_eq!(outcomes[0], Enqueued::QueueFull);
         assert!(matches!(outcomes[1], Enqueued::Stored(_)));
         let outcomes = bench.enqueue(collapsing(), &[Owner::Device(phone)]).unwrap();
@@ -338,7 +339,8 @@ fn hints_name_the_session_and_the_place_before() {
         let (_, of_user) = bench.push(Owner::User(anna));
         bench.settle(app);
         let heard = bench.heard.due.lock();
-        let seen: Vec<_> = heard.iter().map(|(shard, hint)| (shard.0, hint.epoch.0, hint.due.seq, hint.prev)).collect();
+        let seen: Vec<_> =
+            heard.iter().map(|(shard, hint)| (shard.0, hint.epoch.0, hint.due.seq, hint.prev)).collect();
         let expected = [(3, 7, first, Seq(0)), (3, 7, second, first), (3, 7, of_user, Seq(0))];
         assert_eq!(seen.len(), 3);
         assert!(expected.iter().all(|hint| seen.contains(hint)), "{seen:?}");
@@ -431,10 +433,12 @@ fn statistics_equal_verdicts_after_a_kill() {
         let phone = bench.device(app, "phone");
         let sums = |bench: &Bench| {
             let to = bench.clock.now() + HOUR;
-            let rows = wait(bench.store().stats(app, START, to, Granularity::Hour, vec![Dimension::Platform])).unwrap();
-            rows.iter().map(|row| (row.accepted, row.arrived, row.expired)).fold((0, 0, 0), |sum, row| {
-                (sum.0 + row.0, sum.1 + row.1, sum.2 + row.2)
-            })
+            let rows =
+                wait(bench.store().stats(app, START, to, Granularity::Hour, vec![Dimension::Platform]))
+                    .unwrap();
+            rows.iter()
+                .map(|row| (row.accepted, row.arrived, row.expired))
+                .fold((0, 0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1, sum.2 + row.2))
         };
         for round in 0..3 {
             for _ in 0..5 {

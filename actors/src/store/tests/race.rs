@@ -32,7 +32,8 @@ fn a_message_that_arrives_while_its_device_connects_is_never_missed() {
             let found = bench.store().connect(phone, epoch, ShardNo(0)).unwrap();
             go.wait();
             bench.settle(app);
-            let hinted = std::mem::take(&mut *bench.heard.due.lock()).iter().any(|(_, hint)| hint.epoch == epoch);
+            let hinted =
+                std::mem::take(&mut *bench.heard.due.lock()).iter().any(|(_, hint)| hint.epoch == epoch);
             assert!(found.pending || hinted, "round {round}: neither seen nor hinted");
             let page = bench.page(phone);
             assert_eq!(page.due.len(), 1);
@@ -51,17 +52,22 @@ fn a_reader_of_two_queues_misses_no_place_while_both_grow() {
     let phone = bench.device(app, "phone");
     let names = (0..64).map(|n| bench.user(app, &format!("u{n}")));
     let partition = |owner| bench.store().0.shared.partition_of(owner);
-    let anna = names.into_iter().find(|user| partition(Owner::User(*user)) != partition(Owner::Device(phone))).unwrap();
+    let anna = names
+        .into_iter()
+        .find(|user| partition(Owner::User(*user)) != partition(Owner::Device(phone)))
+        .unwrap();
     bench.bind(phone, Some(anna));
     let over = Arc::new(AtomicBool::new(false));
     let (mut seen, mut cursor) = (0, super::super::Cursor::default());
     std::thread::scope(|scope| {
         let writers: Vec<_> = [Owner::Device(phone), Owner::User(anna)]
             .into_iter()
-            .map(|owner| scope.spawn({
-                let bench = &bench;
-                move || (0..EACH).for_each(|_| assert!(bench.push(owner).1.0 > 0))
-            }))
+            .map(|owner| {
+                scope.spawn({
+                    let bench = &bench;
+                    move || (0..EACH).for_each(|_| assert!(bench.push(owner).1.0 > 0))
+                })
+            })
             .collect();
         let flag = Arc::clone(&over);
         scope.spawn(move || {

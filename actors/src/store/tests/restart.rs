@@ -66,7 +66,8 @@ fn a_closed_store_has_committed_what_it_took_and_takes_no_more() {
 fn a_directory_in_use_is_refused_and_its_partitions_stay_as_many() {
     let bench = Bench::new(On::Memory);
     let dir = bench.dir().join("real");
-    let config = super::super::Config { dir, partitions: 3, cache_bytes: 8 << 20, strict: true, master: [1; 32] };
+    let config =
+        super::super::Config { dir, partitions: 3, cache_bytes: 8 << 20, strict: true, master: [1; 32] };
     let open = |config: &super::super::Config| {
         let hints: std::sync::Arc<dyn super::super::Hints> = bench.heard.clone();
         Store::open(config, &bench.limits, &bench.clock, hints)

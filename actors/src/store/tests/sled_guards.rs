@@ -73,9 +73,8 @@ fn open(dir: &Path, strict: bool) -> Result<Store, OpenError> {
 fn damage(dir: &Path) {
     let db = dir.join("pending/0/db");
     let mut bytes = fs::read(&db).unwrap();
-    // Well inside what is written, whatever its size.
-    let middle = bytes.iter().rposition(|byte| *byte != 0).unwrap() / 2;
-    for byte in &mut bytes[middle..middle + 4_096] {
+    // Here and there, since much of the file is dead.
+    for byte in bytes.iter_mut().step_by(1_000) {
         *byte ^= 0x5a;
     }
     fs::write(&db, bytes).unwrap();
@@ -100,7 +99,8 @@ fn a_partition_that_cannot_be_read_stops_a_strict_start_and_is_set_aside_otherwi
     let store = open(dir.path(), false).unwrap();
     assert!(store.apps().is_empty());
     let aside = fs::read_dir(dir.path().join("pending")).unwrap();
-    let aside = aside.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("quarantine"));
+    let aside =
+        aside.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("quarantine"));
     assert_eq!(aside.count(), 1);
 }
 
