@@ -118,6 +118,8 @@ impl Server {
 }
 
 async fn spawn(data: &Path, env: &[(String, String)]) -> (Child, Ready) {
+    // The HTTP client of the tests wants one too.
+    carillon::cli::install_crypto();
     let mut child = Command::new(env!("CARGO_BIN_EXE_carillon"))
         .args(["dev", "--json", "--ephemeral-ports", "--no-samples", "--data"])
         .arg(data)

@@ -66,9 +66,10 @@ async fn a_push_to_a_user_reaches_every_device_and_waits_for_a_bind() {
     let world = World::new().await;
     let mut phone = world.phone("pixel").await;
     let mut tablet = world.phone("pad").await;
-    world.push(users(&["anna"]), "early").await;
+    let early = world.push(users(&["anna"]), "early").await;
     world.bind(phone.device, Some("anna")).await;
     assert_eq!(phone.take("early").await.user_id, Some(name("anna")));
+    world.expect_state(&early, "delivered", 1).await;
     world.bind(tablet.device, Some("anna")).await;
     world.push(users(&["anna"]), "both").await;
     phone.take("both").await;
@@ -284,7 +285,8 @@ async fn frames_that_break_the_protocol_end_the_connection_with_a_code_and_nobod
     twice.send(Frame::Hello(Hello::default())).await;
     assert!(matches!(twice.next().await, Some(Frame::Error(error)) if error.code == ErrorCode::HelloTwice));
     assert_eq!(twice.expect_goodbye().await.reason, GoodbyeReason::Protocol);
-    assert_eq!(twice.next().await, None);
+    world.clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(twice.next().await, None, "it was read for a moment more, and then no longer");
     polite.expect_nothing().await;
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use carillon_sdk::api::{CreateApp, Platform, RegisterDevice};
 use carillon_sdk::wire::{self, Ack, Frame, Goodbye, Hello, Lane, Push as PushFrame, Welcome};
-use carillon_sdk::{AppId, DeviceId, Timestamp, Ttl, UserId, WorkspaceId};
+use carillon_sdk::{AppId, DeviceId, Ttl, UserId, WorkspaceId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -50,10 +50,13 @@ impl World {
 
     pub(super) async fn with(limits: Limits, wrap: Wrap) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Timestamp::from_millis(1_700_000_000_000));
+        let clock = Clock::manual(Clock::system().now());
         let (exited, exits) = unbounded_channel();
         let store_died = exited.clone();
-        let exit: Exit = Arc::new(move |status| drop(exited.send(status)));
+        // A test that has ended listens no more.
+        let exit: Exit = Arc::new(move |status| {
+            let _ = exited.send(status);
+        });
         let disks = (0..2).map(|_| Box::new(Memory::default()) as Box<dyn Disk>).collect();
         let (store_dir, store_limits, store_clock) = (dir.path().to_owned(), limits.clone(), clock.clone());
         let engine = Engine::assemble(limits, 2, clock.clone(), exit, move |hints| {
@@ -64,7 +67,9 @@ impl World {
                 limits: store_limits,
                 clock: store_clock,
                 hints: wrap(hints),
-                on_death: Arc::new(move || drop(store_died.send(70))),
+                on_death: Arc::new(move || {
+                    let _ = store_died.send(70);
+                }),
             })
         });
         let engine = engine.unwrap();
