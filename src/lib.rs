@@ -2,7 +2,13 @@
 //! decides nothing about delivery; that is the engine's (`carillon_actors`).
 
 pub mod config;
-pub mod data_dir;
-pub mod devices;
 pub mod http;
 pub mod operations;
+pub mod devices;
+pub mod data_dir;
+pub mod settings;
+pub mod log;
+pub mod lifecycle;
+pub mod serve;
+pub mod dev;
+pub mod cli;

@@ -1,1 +1,38 @@
-fn main() {}
+//! The `carillon` binary: the command line, and nothing else.
+
+use std::process::ExitCode;
+
+use carillon::cli::exit::Failure;
+use carillon::cli::{self, Cli, Command};
+use carillon::{dev, serve};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli::install_crypto();
+    let command = cli.command.unwrap_or_else(|| Command::Dev(dev::Args::default()));
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            cli::out::note(&format!("carillon: {failure}"));
+            failure.code.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Push(args) => cli::client(cli::push::run(args)),
+        Command::Device(args) => cli::client(cli::device::run(args)),
+        Command::Message(args) => cli::client(cli::message::run(args)),
+        Command::Stats(args) => cli::client(cli::stats::run(args)),
+        Command::Key(args) => cli::client(cli::key::run(args)),
+        Command::App(args) => cli::client(cli::app::run(args)),
+        Command::Curl(args) => cli::client(cli::curl::run(args)),
+        Command::Token(args) => cli::token::run(args),
+        Command::Config(args) => cli::config::run(args),
+        Command::Version { json } => cli::version(json),
+    }
+}

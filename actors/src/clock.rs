@@ -26,9 +26,14 @@ struct Inner {
 }
 
 enum Source {
-    System { start: Instant },
+    System {
+        start: Instant,
+    },
     /// Moved by a test: wall and monotonic milliseconds.
-    Manual { wall: AtomicU64, monotonic: AtomicU64 },
+    Manual {
+        wall: AtomicU64,
+        monotonic: AtomicU64,
+    },
 }
 
 const JUMP_MS: u64 = 60_000;

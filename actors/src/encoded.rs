@@ -16,6 +16,7 @@ pub struct Encoded {
     pub id: MessageId,
     pub lane: Lane,
     pub push_type: PushType,
+    pub accepted_at: Timestamp,
     pub expires_at: Timestamp,
     /// True for a push that was never stored: `ttl: 0`.
     pub online_only: bool,
@@ -34,6 +35,7 @@ impl Encoded {
             id: message.id,
             lane: message.lane,
             push_type: message.push_type,
+            accepted_at: message.accepted_at,
             expires_at: message.expires_at,
             online_only: message.expires_at == message.accepted_at,
             native: carillon_sdk::wire::encode(&frame),

@@ -1,14 +1,26 @@
 //! The engine as the edge sees it: one cheap handle.
 
-use carillon_sdk::UserId;
-use carillon_sdk::wire::Lane;
-use carillon_sdk::{MessageId, Ttl};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::Addr;
+use actix_rt::{Arbiter, ArbiterHandle};
+use carillon_sdk::wire::{GoodbyeReason, Lane};
+use carillon_sdk::{MessageId, Ttl, UserId};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::link::Arrival;
-use crate::model::{Device, User};
-use crate::store::{self, Idempotency, Nonce, Store};
+use crate::model::{Device, Seq, User};
+use crate::root::{CrashKind, Finish, Root};
+use crate::router::{Full, Router};
+use crate::shard::{Arrive, Drain, End, Rebound};
+use crate::store::{self, Hints, Idempotency, Nonce, Store};
+use crate::user::UserBind;
 
 pub struct Config {
     pub store: store::Config,
@@ -19,7 +31,34 @@ pub struct Config {
 
 /// Clones share one engine.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What every actor can reach.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+    pub(crate) router: Router,
+    pub(crate) counters: Arc<Counters>,
+    root: OnceLock<Addr<Root>>,
+    arbiters: Vec<ArbiterHandle>,
+    hellos: Mutex<HelloBucket>,
+    draining: AtomicBool,
+    online_seqs: AtomicU64,
+    dice: ahash::RandomState,
+    throws: AtomicU64,
+    exit: Exit,
+}
+
+/// What ends the process: `std::process::exit`, or a test's own.
+pub type Exit = Arc<dyn Fn(i32) + Send + Sync>;
+
+/// Sent by tests and `carillon dev` to see supervision at work. No reply: the handler panics.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Crash;
 
 /// A push, parsed: everything in it is within its limits.
 #[derive(Debug, Clone)]
@@ -127,87 +166,278 @@ pub enum StartError {
     Arbiter,
 }
 
+impl Kind {
+    /// As labels of metrics have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Store => "store",
+            Self::Metrics => "metrics",
+            Self::Scheduler => "scheduler",
+            Self::Shard => "shard",
+            Self::User => "user",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// Online-only pushes stand in no queue; their numbers begin where no stored place will ever be,
+/// and still below 2^53, which every JSON reader can hold.
+const ONLINE_SEQS: u64 = 1 << 52;
+
+/// A device sent away at the door comes back within so long.
+const HELLO_RETRY: Ttl = Ttl::from_secs(30);
+
+/// How long after its window a drain still waits for shards to say that they are done.
+const DRAIN_GRACE: Duration = Duration::from_secs(3);
+
+impl Shared {
+    pub(crate) fn exit(&self, status: i32) {
+        (self.exit)(status);
+    }
+
+    pub(crate) fn next_online_seq(&self) -> Seq {
+        Seq(ONLINE_SEQS + self.online_seqs.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Any span up to `window`: full jitter, so that those sent away together come back apart.
+    pub(crate) fn jitter(&self, window: Ttl) -> Ttl {
+        let thrown = self.dice.hash_one(self.throws.fetch_add(1, Ordering::Relaxed));
+        Ttl::from_millis(thrown % window.as_millis().max(1))
+    }
+}
+
+/// Hellos that may still be admitted at this moment: a token bucket.
+struct HelloBucket {
+    left: u64,
+    filled_ms: u64,
+}
+
+impl HelloBucket {
+    fn take(&mut self, limits: &Limits, now_ms: u64) -> bool {
+        let rate = u64::from(limits.hello_rate_per_s).max(1);
+        let earned = now_ms.saturating_sub(self.filled_ms).saturating_mul(rate) / 1000;
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(u64::from(limits.hello_burst));
+            self.filled_ms = now_ms;
+        }
+        let admitted = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        admitted
+    }
+}
+
 impl Engine {
-    /// Opens the store and starts the actors. Called once, within an actix system.
+    /// Opens the store and starts the actors. Called once, within an actix system, after the
+    /// recorder of metrics is installed: counters are registered here.
     pub fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let _ = (config, clock);
-        todo!()
+        let Config { store, limits, shards } = config;
+        let exit: Exit = Arc::new(|status| std::process::exit(status));
+        let bounds = limits.clone();
+        let at = clock.clone();
+        Self::assemble(limits, shards, clock, exit, move |hints| Store::open(&store, &bounds, &at, hints))
+    }
+
+    /// The same over a store that `open` makes, given the way hints take to sessions. For tests:
+    /// they put something between, or end the process otherwise.
+    #[doc(hidden)]
+    pub fn assemble(
+        limits: Limits,
+        shards: usize,
+        clock: Clock,
+        exit: Exit,
+        open: impl FnOnce(Arc<dyn Hints>) -> Result<Store, store::OpenError>,
+    ) -> Result<Self, StartError> {
+        let shards = shards.clamp(1, usize::from(u16::MAX));
+        let counters = Arc::new(Counters::register());
+        let router = Router::new(shards, Arc::clone(&counters));
+        let store = open(Arc::new(router.clone())).map_err(StartError::Store)?;
+        let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new().handle()).collect();
+        let hellos = HelloBucket { left: u64::from(limits.hello_burst), filled_ms: clock.monotonic_ms() };
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            limits,
+            router,
+            counters,
+            root: OnceLock::new(),
+            arbiters: arbiters.clone(),
+            hellos: Mutex::new(hellos),
+            draining: AtomicBool::new(false),
+            online_seqs: AtomicU64::new(0),
+            dice: ahash::RandomState::new(),
+            throws: AtomicU64::new(0),
+            exit,
+        });
+        // Set once, here.
+        let _ = shared.root.set(Root::start(Arc::clone(&shared), arbiters));
+        Ok(Self { shared })
+    }
+
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
     }
 
     #[must_use]
     pub fn store(&self) -> &Store {
-        todo!()
+        &self.shared.store
     }
 
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        todo!()
+        &self.shared.clock
     }
 
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        todo!()
+        &self.shared.limits
     }
 
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
-        let _ = push;
-        todo!()
+        crate::push::push(&self.shared, push).await
     }
 
     /// Binds `device` to `user`, or to nobody. Answers when it is on disk and the device's live
     /// session, if any, knows.
-    pub async fn bind(&self, device: Device, user: Option<UserId>, nonce: Option<Nonce>) -> Result<Option<User>, Refusal> {
-        let _ = (device, user, nonce);
-        todo!()
+    pub async fn bind(
+        &self,
+        device: Device,
+        user: Option<UserId>,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<User>, Refusal> {
+        let shared = &self.shared;
+        let to = user.map(|id| shared.store.user(device.app, &id));
+        let through = match to {
+            Some(user) => Some(user),
+            None => shared.store.device_info(device).ok_or(Refusal::DeviceUnknown)?.user,
+        };
+        let before = match through {
+            Some(user) => {
+                let (reply, answer) = oneshot::channel();
+                let bind = UserBind { user, device, to, nonce, reply };
+                if shared.router.tell(shared.router.of_user(user), bind).is_err() {
+                    shared.counters.pushes_refused.increment(1);
+                    return Err(Refusal::Busy);
+                }
+                // No answer: the actor died with it in hand.
+                answer.await.map_err(|_| Refusal::Unknown)??
+            }
+            None => shared.store.bind(device, None, nonce).await?,
+        };
+        if before != to {
+            // A shard that died has no session left to tell.
+            let _ = shared.router.ask(shared.router.of_device(device), Rebound(device)).await;
+        }
+        Ok(before)
     }
 
     /// Ends the device's session and forgets the device: pending messages are verdicted rejected
     /// with the reason `device_deleted`.
     pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Refusal> {
-        let _ = (device, nonce);
-        todo!()
+        self.shared.store.delete_device(device, nonce).await?;
+        let end = End { device, reason: GoodbyeReason::Revoked };
+        let _ = self.shared.router.ask(self.shared.router.of_device(device), end).await;
+        Ok(())
     }
 
     /// Hands a verified device to its shard. Told, not asked; `Err` gives it back when the shard's
-    /// mailbox is full, and the edge says Goodbye busy.
+    /// mailbox is full, the server is full or stopping, and the edge says Goodbye busy.
+    #[expect(clippy::result_large_err, reason = "the arrival is given back whole, and moved either way")]
     pub fn arrive(&self, arrival: Arrival) -> Result<(), Arrival> {
-        Err(arrival)
+        let full = self.connections() >= self.shared.limits.connections_max;
+        if full || self.shared.draining.load(Ordering::Relaxed) {
+            self.shared.counters.arrivals_refused.increment(1);
+            return Err(arrival);
+        }
+        let shard = self.shared.router.of_device(arrival.device);
+        self.shared.router.tell(shard, Arrive(arrival)).map_err(|Full(Arrive(arrival))| {
+            self.shared.counters.arrivals_refused.increment(1);
+            arrival
+        })
     }
 
     /// Registered devices may be let in at this moment: the token bucket on Hello. `Err` is how
     /// long to send the device away, jitter included.
     pub fn admit_hello(&self) -> Result<(), Ttl> {
-        todo!()
+        let now_ms = self.shared.clock.monotonic_ms();
+        if self.shared.hellos.lock().take(&self.shared.limits, now_ms) {
+            return Ok(());
+        }
+        self.shared.counters.hellos_refused.increment(1);
+        Err(Ttl::from_millis(1_000 + self.shared.jitter(HELLO_RETRY).as_millis()))
     }
 
     /// The arbiters of the shards, on which the edge runs its accept loops.
     #[must_use]
-    pub fn arbiters(&self) -> Vec<actix_rt::ArbiterHandle> {
-        todo!()
+    pub fn arbiters(&self) -> Vec<ArbiterHandle> {
+        self.shared.arbiters.clone()
     }
 
     #[must_use]
     pub fn connections(&self) -> usize {
-        todo!()
+        self.shared.counters.connections()
     }
 
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        todo!()
+        if let Some(failure) = self.shared.store.failure() {
+            Readiness::StoreFailed(failure)
+        } else if self.shared.draining.load(Ordering::Relaxed) {
+            Readiness::Draining
+        } else {
+            Readiness::Ready
+        }
     }
 
     /// Says Goodbye to every session, spread over `window`, waits for what is in flight, commits
     /// what is accepted, and closes the store.
     pub async fn drain(&self, window: Ttl) {
-        let _ = window;
-        todo!()
+        let shared = &self.shared;
+        shared.draining.store(true, Ordering::Relaxed);
+        let mut done = Vec::new();
+        for shard in shared.router.all() {
+            let (reply, drained) = oneshot::channel();
+            if shared.router.ask(shard, Drain { window, reply }).await.is_ok() {
+                done.push(drained);
+            }
+        }
+        let bound = Duration::from_millis(window.as_millis()) + DRAIN_GRACE;
+        let all = futures_util::future::join_all(done);
+        if tokio::time::timeout(bound, all).await.is_err() {
+            tracing::warn!("sessions were still open at the end of the drain");
+        }
+        // Goodbyes are read, and acks that were on their way come in.
+        while_open(shared).await;
+        if let Some(root) = shared.root.get() {
+            // A Root too busy to hear it ends with the process.
+            let _ = root.try_send(Finish).is_ok();
+        }
+        shared.store.close().await;
     }
 
     /// Makes one actor of a kind panic in its next handler: to see supervision at work.
     /// `carillon dev` and tests call it; nothing reaches it in `serve`.
     pub fn crash(&self, kind: Kind) {
-        let _ = kind;
-        todo!()
+        if let Some(root) = self.shared.root.get() {
+            // A Root too busy to hear this is not crashed: the caller sees that it lives.
+            let _ = root.try_send(CrashKind(kind)).is_ok();
+        }
     }
 }
+
+/// Waits for connections that were told Goodbye to be gone; they linger for two seconds at most.
+async fn while_open(shared: &Shared) {
+    const LOOKS: u32 = 30;
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
+    for _ in 0..LOOKS {
+        if shared.counters.connections() == 0 {
+            return;
+        }
+        looks.tick().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

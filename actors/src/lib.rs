@@ -3,10 +3,38 @@
 //!
 //! Asks go down one rank order, and everything else is told: edge → Shard → User → Store.
 
-pub mod clock;
+// In the order to read them; each group is a layer.
+
+pub mod engine;
+mod push;
+
 pub mod limits;
 pub mod model;
+
+pub mod clock;
 pub mod encoded;
 pub mod link;
+
+pub mod root;
+mod router;
+mod supervise;
+
+mod shard;
+
+mod user;
+
+mod connection;
+mod live;
+mod session;
+
+mod binding;
+mod framed;
+mod registry;
+
 pub mod store;
-pub mod engine;
+
+mod metrics;
+mod scheduler;
+
+mod counters;
+pub mod names;

@@ -23,6 +23,12 @@ pub trait Transport {
     /// Ready when the socket takes bytes again and nothing transformed is kept back.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// True while `poll_flush` has something to get out that `try_write` already reported as
+    /// written. A transport that keeps nothing back leaves this alone.
+    fn holds_back(&self) -> bool {
+        false
+    }
+
     /// Ends both directions after what was written; best effort.
     fn close(&mut self);
 }

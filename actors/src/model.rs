@@ -111,7 +111,11 @@ impl Message {
             silent: self.silent,
             collapse_key: self.collapse_key.clone(),
             sent_at: self.accepted_at,
-            expires_at: if self.expires_at == self.accepted_at { Timestamp::default() } else { self.expires_at },
+            expires_at: if self.expires_at == self.accepted_at {
+                Timestamp::default()
+            } else {
+                self.expires_at
+            },
             user_id: user.cloned(),
         }
     }

@@ -17,6 +17,7 @@ mod value;
 
 pub use layer::{Given, Layer, Origin, Raw};
 pub use reader::Mistake;
+pub(crate) use value::span_of;
 pub use sections::{
     Config, Devices, Drain, Engine, Http, Log, LogFormat, Operations, Rate, Rates, Secret, Store, TlsFiles,
 };

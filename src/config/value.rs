@@ -17,6 +17,11 @@ pub(super) fn span(raw: &Raw, key: &str) -> Option<Ttl> {
         return n.checked_mul(unit).map(Ttl::from_millis);
     }
     let Raw::Text(text) = raw else { return None };
+    span_of(text)
+}
+
+/// A span of time as a person writes it, here and on the command line: `90s`, `1h30m`.
+pub(crate) fn span_of(text: &str) -> Option<Ttl> {
     sum_of_units(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)])
         .map(Ttl::from_millis)
 }

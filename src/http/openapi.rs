@@ -119,8 +119,13 @@ fn operation<'a>(api: &'a mut utoipa::openapi::OpenApi, entry: &Entry) -> Option
     }
 }
 
-/// Who may call, and every refusal, by status.
+/// Its name, who may call, and every refusal, by status.
 fn complete(operation: &mut Operation, entry: &Entry) {
+    // The handlers' names are unique in their module alone: `devices_list`, `keys_list`.
+    let module = operation.tags.as_ref().and_then(|tags| tags.first());
+    if let (Some(module), Some(handler)) = (module, &operation.operation_id) {
+        operation.operation_id = Some(format!("{module}_{handler}"));
+    }
     let require = |name: &str| SecurityRequirement::new(name, std::iter::empty::<String>());
     operation.security = Some(match entry.access {
         Access::Anybody => Vec::new(),

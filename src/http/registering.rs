@@ -20,7 +20,9 @@ impl Registering {
     /// None while another holds it.
     pub(super) fn hold(&self, app: App, id: &DeviceId) -> Option<Held<'_>> {
         let id = (app, id.clone());
-        self.0.lock().insert(id.clone()).then_some(Held { of: self, id })
+        // Made only when it holds: one made and dropped would let another's go.
+        let first = self.0.lock().insert(id.clone());
+        first.then(|| Held { of: self, id })
     }
 }
 

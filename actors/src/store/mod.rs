@@ -5,18 +5,53 @@
 //! safe, and `Unknown` ("may have happened") distinct from `Unavailable`. Nothing outside
 //! `store/sled.rs` knows sled.
 
+mod port;
+
+mod broadcasts;
+mod credential;
+mod directory;
+mod idempotency;
+mod intake;
+mod load;
+mod log;
+mod nonces;
+mod open;
+mod page;
+mod partition;
+mod pending;
+mod queues;
+mod reading;
+mod recover;
+mod registry;
+mod sessions;
+mod shared;
+mod story;
+mod sweep;
+mod tenants;
+mod work;
+
 pub mod history;
 pub mod stats;
+
+pub mod disk;
+pub mod faults;
+mod keys;
+pub mod memory;
+mod rows;
+mod sled;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use carillon_sdk::api::{CreateApp, CreateKey, Granularity, Dimension, KeyView, MessageView, Platform, RegisterDevice, ReportKind, StatsRow, Scope};
+use carillon_sdk::api::{KeyView, Platform, Scope};
 use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, WorkspaceId};
 
-use crate::clock::Clock;
-use crate::limits::Limits;
-use crate::model::{App, Device, Due, Epoch, Message, Owner, Seq, ShardNo, User};
+use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
+
+pub use self::idempotency::IdempotencyGuard;
+pub use self::log::LogEntry;
+#[doc(hidden)]
+pub use self::open::Parts;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -36,7 +71,12 @@ pub enum OpenError {
     #[error("the data directory is in use by another process")]
     Locked,
     #[error("{what} in {path}")]
-    Io { what: &'static str, path: PathBuf, #[source] source: std::io::Error },
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("partition {partition} cannot be read: {reason}")]
     Damaged { partition: usize, reason: String },
     #[error("the data directory has layout {found}; this build reads {expected}")]
@@ -82,23 +122,6 @@ pub struct DueHint {
     pub due: Due,
     /// The place before this one in the same queue: a session that did not see it has a gap.
     pub prev: Seq,
-}
-
-/// A broadcast in its app's log: one record, whatever the number of devices.
-#[derive(Debug)]
-pub struct LogEntry {
-    pub app: App,
-    pub due: Due,
-    // acked bitmap, dirty marks, targets at acceptance: private to the store.
-}
-
-impl LogEntry {
-    /// Whether this broadcast is still due to the device: not acked, not expired.
-    #[must_use]
-    pub fn is_due(&self, device: Device, now: Timestamp) -> bool {
-        let _ = (device, now);
-        todo!()
-    }
 }
 
 /// What a new session finds.
@@ -177,10 +200,6 @@ pub enum Begun {
     Mismatch,
 }
 
-/// Holds an idempotency key while its request is being answered.
-#[derive(Debug)]
-pub struct IdempotencyGuard {}
-
 /// One target of an enqueue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
@@ -258,312 +277,10 @@ pub struct Totals {
     pub intake: u64,
 }
 
-/// Clones share one store.
+/// Clones share one store. When the last goes without `close`, what was not answered may be lost,
+/// as when the process is killed.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store(Arc<open::Handle>);
 
-impl Store {
-    /// Opens or makes the store in `config.dir` on sled, one writer thread a partition.
-    pub fn open(config: &Config, limits: &Limits, clock: &Clock, hints: Arc<dyn Hints>) -> Result<Self, OpenError> {
-        let _ = (config, limits, clock, hints);
-        todo!()
-    }
-
-    // ---- apps and keys -------------------------------------------------------------------------
-
-    pub async fn create_app(&self, app: CreateApp, nonce: Option<Nonce>) -> Result<AppInfo, Error> {
-        let _ = (app, nonce);
-        todo!()
-    }
-
-    #[must_use]
-    pub fn apps(&self) -> Vec<AppInfo> {
-        todo!()
-    }
-
-    #[must_use]
-    pub fn app(&self, app: App) -> Option<AppInfo> {
-        let _ = app;
-        todo!()
-    }
-
-    #[must_use]
-    pub fn app_by_client_key(&self, client_key: &str) -> Option<App> {
-        let _ = client_key;
-        todo!()
-    }
-
-    /// `Exists` when the app has two live keys already.
-    pub async fn create_key(&self, app: App, key: CreateKey, nonce: Option<Nonce>) -> Result<KeyInfo, Error> {
-        let _ = (app, key, nonce);
-        todo!()
-    }
-
-    /// False when the app has no such key.
-    pub async fn revoke_key(&self, app: App, key: &KeyId, nonce: Option<Nonce>) -> Result<bool, Error> {
-        let _ = (app, key, nonce);
-        todo!()
-    }
-
-    /// Any key, revoked ones too; the operator's key (`operator`) always exists.
-    #[must_use]
-    pub fn key(&self, key: &KeyId) -> Option<KeyInfo> {
-        let _ = key;
-        todo!()
-    }
-
-    #[must_use]
-    pub fn keys(&self, app: App) -> Vec<KeyInfo> {
-        let _ = app;
-        todo!()
-    }
-
-    /// Remembers a nonce in memory; the commit its request causes makes it durable.
-    pub fn nonce(&self, nonce: &Nonce) -> NonceVerdict {
-        let _ = nonce;
-        todo!()
-    }
-
-    // ---- devices and users ---------------------------------------------------------------------
-
-    pub async fn register(&self, app: App, device: RegisterDevice, nonce: Option<Nonce>) -> Result<Registered, Error> {
-        let _ = (app, device, nonce);
-        todo!()
-    }
-
-    /// The device a credential belongs to; None when it does not verify, was superseded by a later
-    /// registration, or the device was deleted. Memory only, constant time in the secret.
-    #[must_use]
-    pub fn verify_credential(&self, credential: &str) -> Option<Device> {
-        let _ = credential;
-        todo!()
-    }
-
-    #[must_use]
-    pub fn device(&self, app: App, id: &DeviceId) -> Option<Device> {
-        let _ = (app, id);
-        todo!()
-    }
-
-    #[must_use]
-    pub fn device_info(&self, device: Device) -> Option<DeviceInfo> {
-        let _ = device;
-        todo!()
-    }
-
-    /// Devices in order of registration, from `after` on, at most `limit`.
-    #[must_use]
-    pub fn devices(&self, app: App, after: Option<u32>, limit: usize) -> Vec<DeviceInfo> {
-        let _ = (app, after, limit);
-        todo!()
-    }
-
-    pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Error> {
-        let _ = (device, nonce);
-        todo!()
-    }
-
-    /// The user of that name, made in memory when new; its name is written with its first commit.
-    #[must_use]
-    pub fn user(&self, app: App, id: &UserId) -> User {
-        let _ = (app, id);
-        todo!()
-    }
-
-    /// The same without making one.
-    #[must_use]
-    pub fn known_user(&self, app: App, id: &UserId) -> Option<User> {
-        let _ = (app, id);
-        todo!()
-    }
-
-    #[must_use]
-    pub fn user_id(&self, user: User) -> Option<UserId> {
-        let _ = user;
-        todo!()
-    }
-
-    /// The devices a user is logged in on.
-    #[must_use]
-    pub fn user_devices(&self, user: User) -> Vec<Device> {
-        let _ = user;
-        todo!()
-    }
-
-    #[must_use]
-    pub fn pending_count(&self, owner: Owner) -> u32 {
-        let _ = owner;
-        todo!()
-    }
-
-    /// Durable; answers the user bound before. What is pending for the new user and acked by
-    /// nobody becomes the device's too.
-    pub async fn bind(&self, device: Device, user: Option<User>, nonce: Option<Nonce>) -> Result<Option<User>, Error> {
-        let _ = (device, user, nonce);
-        todo!()
-    }
-
-    pub async fn vendor_token(&self, device: Device, channel: &str, token: &str) -> Result<(), Error> {
-        let _ = (device, channel, token);
-        todo!()
-    }
-
-    /// The app version a Hello named; written lazily.
-    pub fn note_app_version(&self, device: Device, version: &str) {
-        let _ = (device, version);
-        todo!()
-    }
-
-    // ---- pushes --------------------------------------------------------------------------------
-
-    /// One outcome a target, in their order, after every partition concerned has committed. The
-    /// message ids make it safe to repeat. `Unknown` when any partition failed under way.
-    pub async fn enqueue(&self, message: Arc<Message>, targets: Vec<Owner>, nonce: Option<Nonce>) -> Result<Vec<Enqueued>, Error> {
-        let _ = (message, targets, nonce);
-        todo!()
-    }
-
-    /// Appends to the app's log. Answers the number of devices registered at that moment.
-    /// `Exists` when the log is full.
-    pub async fn broadcast(&self, message: Arc<Message>, nonce: Option<Nonce>) -> Result<u32, Error> {
-        let _ = (message, nonce);
-        todo!()
-    }
-
-    #[must_use]
-    pub fn idempotency_begin(&self, app: App, idempotency: &Idempotency) -> Begun {
-        let _ = (app, idempotency);
-        todo!()
-    }
-
-    /// Records the answer, to be kept until `until`.
-    pub async fn idempotency_finish(&self, guard: IdempotencyGuard, answer: Vec<u8>, until: Timestamp) -> Result<(), Error> {
-        let _ = (guard, answer, until);
-        todo!()
-    }
-
-    // ---- sessions ------------------------------------------------------------------------------
-
-    /// A number for a new session.
-    #[must_use]
-    pub fn next_epoch(&self) -> Epoch {
-        todo!()
-    }
-
-    /// Takes the device over for this session. Memory only. A push committed after this is hinted
-    /// to this session; one whose commit began before is seen in `pending`.
-    pub fn connect(&self, device: Device, epoch: Epoch, shard: ShardNo) -> Option<Connected> {
-        let _ = (device, epoch, shard);
-        todo!()
-    }
-
-    /// Ends the session, unless a later one has taken over.
-    pub fn disconnect(&self, device: Device, epoch: Epoch) {
-        let _ = (device, epoch);
-        todo!()
-    }
-
-    /// The session open for a device.
-    #[must_use]
-    pub fn session(&self, device: Device) -> Option<(ShardNo, Epoch)> {
-        let _ = device;
-        todo!()
-    }
-
-    /// What is due to a device after `cursor`, from its own queue and its user's.
-    pub async fn page(&self, device: Device, user: Option<User>, cursor: Cursor, limit: usize) -> Result<Page, Error> {
-        let _ = (device, user, cursor, limit);
-        todo!()
-    }
-
-    /// The live broadcasts of an app, oldest first.
-    #[must_use]
-    pub fn log(&self, app: App) -> Arc<Vec<Arc<LogEntry>>> {
-        let _ = app;
-        todo!()
-    }
-
-    /// These arrived. Told: applied within a few tens of milliseconds. `Full` when the intake is:
-    /// the device will be sent them again, which it drops. An ack that overtakes the commit of its
-    /// message is applied after it.
-    pub fn ack(&self, device: Device, acked: Vec<Acked>) -> Result<(), Error> {
-        let _ = (device, acked);
-        todo!()
-    }
-
-    /// `holding` of a Hello: places the device has, from whichever queue they are in. Unknown ones
-    /// are passed over. The same as `ack` otherwise.
-    pub fn ack_held(&self, device: Device, user: Option<User>, seqs: Vec<Seq>) -> Result<(), Error> {
-        let _ = (device, user, seqs);
-        todo!()
-    }
-
-    /// These were written to the device's socket: a step of history, told.
-    pub fn note_sent(&self, device: Device, ids: Vec<Due>) {
-        let _ = (device, ids);
-        todo!()
-    }
-
-    /// The steps of a push that was never stored (`ttl: 0`), told.
-    pub fn note_online(&self, device: Device, due: &Due, step: carillon_sdk::api::Step) {
-        let _ = (device, due, step);
-        todo!()
-    }
-
-    /// What the device says of a message. False when it was never sent that message.
-    pub async fn report(&self, device: Device, id: MessageId, kind: ReportKind) -> Result<bool, Error> {
-        let _ = (device, id, kind);
-        todo!()
-    }
-
-    // ---- time ----------------------------------------------------------------------------------
-
-    /// One bounded step of housekeeping, called about once a second: verdicts what expired, drops
-    /// old nonces, answers, history and statistics, writes dirty bitmaps and last-seen times.
-    /// True when there was more to do than one step takes.
-    pub async fn sweep(&self, now: Timestamp) -> Result<bool, Error> {
-        let _ = now;
-        todo!()
-    }
-
-    /// Closes every minute before `now` in the statistics: one durable step a minute.
-    pub async fn close_minutes(&self, now: Timestamp) -> Result<(), Error> {
-        let _ = now;
-        todo!()
-    }
-
-    // ---- reading back --------------------------------------------------------------------------
-
-    /// One page of a message's story, `limit` targets at most.
-    pub async fn message(&self, app: App, id: MessageId, cursor: Option<String>, limit: usize) -> Result<Option<MessageView>, Error> {
-        let _ = (app, id, cursor, limit);
-        todo!()
-    }
-
-    /// Counts from `from` (inclusive) to `to` (exclusive), the open minute included.
-    pub async fn stats(&self, app: App, from: Timestamp, to: Timestamp, granularity: Granularity, group_by: Vec<Dimension>) -> Result<Vec<StatsRow>, Error> {
-        let _ = (app, from, to, granularity, group_by);
-        todo!()
-    }
-
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        todo!()
-    }
-
-    /// Why the store is read-only, when it is.
-    #[must_use]
-    pub fn failure(&self) -> Option<String> {
-        todo!()
-    }
-
-    /// Commits what is in hand and ends the threads. Operations after it are `Unavailable`.
-    pub async fn close(&self) {
-        todo!()
-    }
-
-    /// Makes a partition's thread panic: the process exits and loses nothing.
-    pub fn crash(&self) {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub struct Connection {
     inbound: BytesMut,
     /// Pongs of the WebSocket, not yet written.
     replies: BytesMut,
+    /// The server said that nothing more will come.
+    closed: bool,
     unknown: u64,
 }
 
@@ -74,7 +76,7 @@ impl Connection {
                 (stream, framing, inbound)
             }
         };
-        Ok(Self { stream, framing, inbound, replies: BytesMut::new(), unknown: 0 })
+        Ok(Self { stream, framing, inbound, replies: BytesMut::new(), closed: false, unknown: 0 })
     }
 
     /// Writes one frame whole. Not safe to cancel: a frame may be left half written.
@@ -98,46 +100,48 @@ impl Connection {
     /// The next frame of a type this side knows, None when the server has closed. Answers a
     /// WebSocket's pings. Safe to cancel.
     pub async fn next(&mut self) -> Result<Option<Frame>, Error> {
-        self.reply().await?;
         loop {
-            match self.take()? {
-                Taken::Frame(frame) => return Ok(Some(frame)),
-                Taken::Passed => {}
-                Taken::Reply(bytes) => {
-                    self.replies.extend_from_slice(&bytes);
-                    self.reply().await?;
-                }
-                Taken::Closed => return Ok(None),
-                Taken::Nothing => {
-                    if self.inbound.is_empty() {
-                        self.inbound = BytesMut::with_capacity(READ_BYTES);
-                    }
-                    if self.stream.read_buf(&mut self.inbound).await? == 0 {
-                        return Ok(None);
-                    }
-                }
+            // Between a frame taken and its return nothing may wait: cancelled there, it would be lost.
+            self.reply().await?;
+            if let Some(frame) = self.next_ready()? {
+                return Ok(Some(frame));
+            }
+            if !self.replies.is_empty() {
+                continue;
+            }
+            if self.closed {
+                return Ok(None);
+            }
+            if self.inbound.is_empty() {
+                self.inbound = BytesMut::with_capacity(READ_BYTES);
+            }
+            if self.stream.read_buf(&mut self.inbound).await? == 0 {
+                return Ok(None);
             }
         }
     }
 
+    /// A frame that has come already, without waiting for one. What a WebSocket asks for on the way
+    /// is answered with the next write.
+    pub fn next_ready(&mut self) -> Result<Option<Frame>, Error> {
+        while let Some(decoded) = self.take()? {
+            self.unknown += u64::from(decoded.unknown);
+            if decoded.frame.is_some() {
+                return Ok(decoded.frame);
+            }
+        }
+        Ok(None)
+    }
+
     /// Writes the replies that are due; what is left when it is cancelled is written next time.
     async fn reply(&mut self) -> Result<(), Error> {
+        if self.replies.is_empty() {
+            return Ok(());
+        }
         while !self.replies.is_empty() {
             self.stream.write_buf(&mut self.replies).await?;
         }
         Ok(self.stream.flush().await?)
-    }
-
-    /// A frame that has come already, without waiting for one.
-    pub fn next_ready(&mut self) -> Result<Option<Frame>, Error> {
-        let has_frame = match &self.framing {
-            Framing::Native => wire::frame_len(&self.inbound, FRAME_BYTES_MAX)?.is_some(),
-            Framing::WebSocket { .. } => false,
-        };
-        match has_frame.then(|| self.take()).transpose()? {
-            Some(Taken::Frame(frame)) => Ok(Some(frame)),
-            _ => Ok(None),
-        }
     }
 
     /// Frames and fields that this side did not know and passed over.
@@ -156,43 +160,27 @@ impl Connection {
         let _ = self.stream.shutdown().await;
     }
 
-    /// What can be had of the bytes that have come.
-    fn take(&mut self) -> Result<Taken, Error> {
-        let (decoder, inbound) = match &mut self.framing {
-            Framing::Native => {
-                return Ok(match wire::decode(&mut self.inbound, FRAME_BYTES_MAX)? {
-                    Some(decoded) => self.count(decoded),
-                    None => Taken::Nothing,
-                });
+    /// What can be had of the bytes that have come: None when more are needed, or no more will come.
+    fn take(&mut self) -> Result<Option<Decoded>, Error> {
+        let Framing::WebSocket { decoder, .. } = &mut self.framing else {
+            return Ok(wire::decode(&mut self.inbound, FRAME_BYTES_MAX)?);
+        };
+        while let Some(message) = decoder.decode(&mut self.inbound, FRAME_BYTES_MAX)? {
+            match message {
+                Message::Binary(body) => return Ok(Some(wire::decode_body(&body)?)),
+                Message::Text(text) => return Ok(Some(wire::decode_json(&text)?)),
+                Message::Ping(payload) => self.replies.extend_from_slice(&masked(Opcode::Pong, &payload)),
+                Message::Pong(_) => {}
+                Message::Close(code) => {
+                    let payload = code.map(|code| ws::close_payload(code, "")).unwrap_or_default();
+                    self.replies.extend_from_slice(&masked(Opcode::Close, &payload));
+                    self.closed = true;
+                    return Ok(None);
+                }
             }
-            Framing::WebSocket { decoder, .. } => (decoder, &mut self.inbound),
-        };
-        let decoded = match decoder.decode(inbound, FRAME_BYTES_MAX)? {
-            None => return Ok(Taken::Nothing),
-            Some(Message::Binary(body)) => wire::decode_body(&body)?,
-            Some(Message::Text(text)) => wire::decode_json(&text)?,
-            Some(Message::Ping(payload)) => return Ok(Taken::Reply(masked(Opcode::Pong, &payload))),
-            Some(Message::Pong(_)) => return Ok(Taken::Passed),
-            Some(Message::Close(_)) => return Ok(Taken::Closed),
-        };
-        Ok(self.count(decoded))
+        }
+        Ok(None)
     }
-
-    fn count(&mut self, decoded: Decoded) -> Taken {
-        self.unknown += u64::from(decoded.unknown);
-        decoded.frame.map_or(Taken::Passed, Taken::Frame)
-    }
-}
-
-enum Taken {
-    Frame(Frame),
-    /// Something that asks for nothing.
-    Passed,
-    /// Bytes to be sent back.
-    Reply(Bytes),
-    Closed,
-    /// More bytes are needed.
-    Nothing,
 }
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Bytes {

@@ -6,11 +6,13 @@ pub mod connection;
 pub mod device;
 mod inbox;
 pub mod server;
+mod register;
 mod tls;
 
 pub use address::{Address, Trust};
 pub use connection::Connection;
 pub use device::{DeviceClient, Options};
+pub use register::register;
 pub use server::AppServer;
 
 use crate::time::Timestamp;

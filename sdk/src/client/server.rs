@@ -99,15 +99,7 @@ impl std::fmt::Debug for AppServer {
 impl AppServer {
     /// A client of the API at `base`, as `http://127.0.0.1:8080`.
     pub fn new(base: &str, key_id: KeyId, secret: impl Into<String>, trust: &Trust) -> Result<Self, Error> {
-        match Url::parse(base) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-            _ => return Err(Error::Base(base.chars().take(256).collect())),
-        }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(trust)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(CALL_TIMEOUT)
-            .build()?;
+        let http = http_client(base, trust)?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key_id, secret: secret.into() })
     }
 
@@ -288,6 +280,19 @@ impl AppServer {
     }
 }
 
+/// A client of the API at `base`, which must be one.
+pub(super) fn http_client(base: &str, trust: &Trust) -> Result<reqwest::Client, Error> {
+    match Url::parse(base) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+        _ => return Err(Error::Base(base.chars().take(256).collect())),
+    }
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config(trust)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(CALL_TIMEOUT)
+        .build()?)
+}
+
 /// No body.
 const NOTHING: Option<&()> = None;
 
@@ -296,7 +301,7 @@ fn body(request: Option<&impl Serialize>) -> Bytes {
     json.map(Bytes::from).unwrap_or_default()
 }
 
-fn read<T: DeserializeOwned>(answer: Answer, method: &Method, path: &str) -> Result<T, Error> {
+pub(super) fn read<T: DeserializeOwned>(answer: Answer, method: &Method, path: &str) -> Result<T, Error> {
     let answer = succeeded(answer, method, path)?;
     serde_json::from_slice(&answer.body).map_err(|source| unreadable(answer.status, method, path, source))
 }

@@ -1,0 +1,82 @@
+//! Every metric of the engine: its name, its kind, and what it says. The edge describes them from
+//! here; a test fails for one that nothing touches.
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric and its help text. Labels are from closed lists: never a device, user or message.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $constant:ident: $shape:ident = $name:literal;)*) => {
+        $($(#[doc = $help])+ pub const $constant: &str = $name;)*
+
+        /// All of them.
+        pub const ALL: &[Metric] = &[
+            $(Metric { name: $name, shape: Shape::$shape, help: concat!($($help),+) },)*
+        ];
+    };
+}
+
+metrics! {
+    /// Open device connections, by protocol.
+    CONNECTIONS: Gauge = "carillon_connections";
+    /// Devices that were welcomed.
+    CONNECTIONS_OPENED: Counter = "carillon_connections_opened_total";
+    /// Connections that ended, by reason.
+    CONNECTIONS_CLOSED: Counter = "carillon_connections_closed_total";
+    /// Hellos with a resume point, by whether it named the last session.
+    SESSION_RESUMES: Counter = "carillon_session_resumes_total";
+    /// Hellos sent away by the rate of admission.
+    HELLOS_REFUSED: Counter = "carillon_hellos_refused_total";
+    /// Pushes accepted, by how many were named.
+    MESSAGES_ACCEPTED: Counter = "carillon_messages_accepted_total";
+    /// Targets of accepted pushes, by push type and channel.
+    TARGETS: Counter = "carillon_targets_total";
+    /// Requests answered from an earlier one with the same idempotency key.
+    IDEMPOTENT_REPLAYS: Counter = "carillon_idempotent_replays_total";
+    /// Pushes written to device sockets, repeats included.
+    PUSHES_WRITTEN: Counter = "carillon_pushes_written_total";
+    /// Seconds from acceptance to the device's ack, by channel and stage.
+    DELIVERY_LATENCY: Histogram = "carillon_delivery_latency_seconds";
+    /// Messages pending in queues.
+    QUEUE_MESSAGES: Gauge = "carillon_offline_queue_messages";
+    /// Bytes of payload pending in queues.
+    QUEUE_BYTES: Gauge = "carillon_offline_queue_bytes";
+    /// Age of the oldest pending message in seconds.
+    QUEUE_OLDEST_AGE: Gauge = "carillon_offline_queue_oldest_age_seconds";
+    /// Registered devices.
+    DEVICES: Gauge = "carillon_devices";
+    /// Live broadcasts.
+    BROADCASTS: Gauge = "carillon_broadcasts_live";
+    /// Bytes the store takes on disk.
+    STORE_BYTES: Gauge = "carillon_store_size_bytes";
+    /// Operations waiting for a commit.
+    STORE_INTAKE: Gauge = "carillon_store_intake_operations";
+    /// Hints to sessions that already knew the message, or targets stored before: by where.
+    DUPLICATES: Counter = "carillon_duplicates_suppressed_total";
+    /// Actors that died and were made anew, by kind.
+    RESTARTS: Counter = "carillon_actor_restarts_total";
+    /// Messages that found a mailbox full, by the receiver's kind and what was done.
+    MAILBOX_FULL: Counter = "carillon_actor_mailbox_full_total";
+    /// Messages waiting in the shards' mailboxes: the deepest.
+    MAILBOX_DEPTH: Gauge = "carillon_actor_mailbox_depth";
+    /// Frames and fields of types this version does not know, skipped.
+    FRAMES_UNKNOWN: Counter = "carillon_frames_unknown_total";
+    /// Frames answered by an Error frame, by code.
+    FRAMES_REFUSED: Counter = "carillon_frames_refused_total";
+    /// Steps of the wall clock against the monotonic one of a second or more.
+    CLOCK_JUMPS: Counter = "carillon_clock_jumps_total";
+    /// Resident memory of the process in bytes.
+    RESIDENT_BYTES: Gauge = "process_resident_memory_bytes";
+}

@@ -1,0 +1,222 @@
+//! A push, from the parsed request to what became of each target.
+
+use std::sync::Arc;
+
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{MessageId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::encoded::Encoded;
+use crate::engine::{Outcome, Push, Pushed, Refusal, Shared, To};
+use crate::model::{App, Device, Due, Message, Owner, PushType, Seq};
+use crate::router::Full;
+use crate::shard::Online;
+use crate::store::{self, Begun, Enqueued, Nonce};
+use crate::user::UserPush;
+
+/// How long a shard may take to hand an online-only push to live sockets.
+const ONLINE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What is remembered of an answer under its idempotency key.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    id: MessageId,
+    accepted: u32,
+    outcomes: Vec<Outcome>,
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Full => Self::Busy,
+            store::Error::Unavailable => Self::Unavailable,
+            store::Error::Unknown => Self::Unknown,
+            store::Error::DiskFull => Self::DiskFull,
+            store::Error::DeviceUnknown => Self::DeviceUnknown,
+            store::Error::Exists => Self::BroadcastsFull,
+        }
+    }
+}
+
+/// Answers when every accepted target is on disk, and only then remembers the answer: a retry
+/// after a failure under way runs every enqueue again, which the message's id makes harmless.
+pub(crate) async fn push(shared: &Shared, push: Push) -> Result<Pushed, Refusal> {
+    let Some(idempotency) = push.idempotency.clone() else {
+        return deliver(shared, push, MessageId::fresh()).await;
+    };
+    let guard = match shared.store.idempotency_begin(push.app, &idempotency) {
+        Begun::New(guard) => guard,
+        Begun::Replay(answer) => return replay(shared, &answer),
+        Begun::InFlight => return Err(Refusal::IdempotencyInFlight),
+        Begun::Mismatch => return Err(Refusal::IdempotencyMismatch),
+    };
+    let id = MessageId::derived(&namespace(push.app), &idempotency.key);
+    let now = shared.clock.now();
+    let until = (now + shared.limits.idempotency_keep).max(now + push.ttl);
+    let pushed = deliver(shared, push, id).await?;
+    let answer = Answer { id, accepted: pushed.accepted, outcomes: pushed.outcomes.clone() };
+    // An answer is numbers and a list: it always serializes.
+    let answer = serde_json::to_vec(&answer).unwrap_or_default();
+    shared.store.idempotency_finish(guard, answer, until).await?;
+    Ok(pushed)
+}
+
+fn replay(shared: &Shared, answer: &[u8]) -> Result<Pushed, Refusal> {
+    let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
+        tracing::error!(%error, "an idempotent answer cannot be read");
+        Refusal::Unavailable
+    })?;
+    shared.counters.replays.increment(1);
+    Ok(Pushed { id: answer.id, accepted: answer.accepted, outcomes: answer.outcomes, replayed: true })
+}
+
+fn namespace(app: App) -> [u8; 16] {
+    let mut namespace = *b"carillon app....";
+    namespace[12..].copy_from_slice(&app.0.to_be_bytes());
+    namespace
+}
+
+async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, Refusal> {
+    let Push { app, to, title, body, data, ttl, lane, collapse_key, silent, nonce, .. } = push;
+    let accepted_at = shared.clock.now();
+    let (push_type, lane) = match &to {
+        To::All => (PushType::Broadcast, Lane::Bulk),
+        To::Devices(devices) if devices.len() > 1 => (PushType::Multiple, lane),
+        To::Users(users) if users.len() > 1 => (PushType::Multiple, lane),
+        To::Devices(_) | To::Users(_) => (PushType::Single, lane),
+    };
+    let expires_at: Timestamp = accepted_at + ttl;
+    let message = Arc::new(Message {
+        id,
+        app,
+        push_type,
+        title,
+        body,
+        data,
+        lane,
+        silent,
+        collapse_key,
+        accepted_at,
+        expires_at,
+    });
+    let outcomes = match to {
+        To::All => {
+            let targets = shared.store.broadcast(message, nonce).await?;
+            shared.counters.accepted(push_type, targets);
+            return Ok(Pushed { id, accepted: targets, outcomes: Vec::new(), replayed: false });
+        }
+        To::Devices(devices) if ttl.is_zero() => online_devices(shared, &message, &devices).await?,
+        To::Users(users) if ttl.is_zero() => online_users(shared, &message, &users).await?,
+        To::Devices(devices) => {
+            let targets = devices.into_iter().map(Owner::Device).collect();
+            stored(shared, shared.store.enqueue(message, targets, nonce).await?)
+        }
+        To::Users(users) => stored(shared, to_users(shared, message, &users, nonce).await?),
+    };
+    let accepted = outcomes.iter().filter(|outcome| **outcome == Outcome::Accepted).count();
+    let accepted = u32::try_from(accepted).unwrap_or(u32::MAX);
+    if accepted > 0 {
+        shared.counters.accepted(push_type, accepted);
+    }
+    Ok(Pushed { id, accepted, outcomes, replayed: false })
+}
+
+fn stored(shared: &Shared, enqueued: Vec<Enqueued>) -> Vec<Outcome> {
+    enqueued
+        .into_iter()
+        .map(|enqueued| match enqueued {
+            Enqueued::Stored(_) => Outcome::Accepted,
+            Enqueued::Repeated => {
+                shared.counters.repeated_targets.increment(1);
+                Outcome::Accepted
+            }
+            Enqueued::QueueFull => Outcome::QueueFull,
+            Enqueued::Gone => Outcome::Gone,
+        })
+        .collect()
+}
+
+/// One user's push goes through the user's actor, which orders it against the user's binds.
+async fn to_users(
+    shared: &Shared,
+    message: Arc<Message>,
+    users: &[UserId],
+    nonce: Option<Nonce>,
+) -> Result<Vec<Enqueued>, Refusal> {
+    let users: Vec<_> = users.iter().map(|id| shared.store.user(message.app, id)).collect();
+    let [user] = users[..] else {
+        let targets = users.into_iter().map(Owner::User).collect();
+        return Ok(shared.store.enqueue(message, targets, nonce).await?);
+    };
+    let (reply, answer) = oneshot::channel();
+    if shared.router.tell(shared.router.of_user(user), UserPush { user, message, nonce, reply }).is_err() {
+        shared.counters.pushes_refused.increment(1);
+        return Err(Refusal::Busy);
+    }
+    // No answer: the actor died with it in hand.
+    Ok(answer.await.map_err(|_| Refusal::Unknown)??)
+}
+
+async fn online_devices(
+    shared: &Shared,
+    message: &Message,
+    devices: &[Device],
+) -> Result<Vec<Outcome>, Refusal> {
+    let due = Arc::new(Encoded::new(message, None, shared.next_online_seq(), None));
+    let taken = hand_over(shared, &due, devices).await?;
+    Ok(taken.into_iter().map(outcome).collect())
+}
+
+/// Every device the user is logged in on; accepted when any of them took it.
+async fn online_users(shared: &Shared, message: &Message, users: &[UserId]) -> Result<Vec<Outcome>, Refusal> {
+    let mut outcomes = Vec::with_capacity(users.len());
+    for id in users {
+        let Some(user) = shared.store.known_user(message.app, id) else {
+            outcomes.push(Outcome::Offline);
+            continue;
+        };
+        let seq: Seq = shared.next_online_seq();
+        let due = Arc::new(Encoded::new(message, Some(Owner::User(user)), seq, Some(id)));
+        let taken = hand_over(shared, &due, &shared.store.user_devices(user)).await?;
+        outcomes.push(outcome(taken.contains(&true)));
+    }
+    Ok(outcomes)
+}
+
+const fn outcome(taken: bool) -> Outcome {
+    if taken { Outcome::Accepted } else { Outcome::Offline }
+}
+
+/// Asks the shards of `devices`, all at once; answers in the order of `devices`.
+async fn hand_over(shared: &Shared, due: &Due, devices: &[Device]) -> Result<Vec<bool>, Refusal> {
+    let router = &shared.router;
+    let mut asked = Vec::new();
+    for shard in router.all() {
+        let mine: Vec<usize> =
+            (0..devices.len()).filter(|at| router.of_device(devices[*at]) == shard).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        let (reply, answer) = oneshot::channel();
+        let devices = mine.iter().map(|at| devices[*at]).collect();
+        match router.tell(shard, Online { due: Arc::clone(due), devices, reply }) {
+            Ok(()) => asked.push((mine, answer)),
+            Err(Full(_)) if asked.is_empty() => {
+                shared.counters.pushes_refused.increment(1);
+                return Err(Refusal::Busy);
+            }
+            // Others have it already: here it counts as offline.
+            Err(Full(_)) => shared.counters.pushes_refused.increment(1),
+        }
+    }
+    let mut taken = vec![false; devices.len()];
+    for (mine, answer) in asked {
+        if let Ok(Ok(answers)) = tokio::time::timeout(ONLINE_TIMEOUT, answer).await {
+            for (at, answer) in mine.into_iter().zip(answers) {
+                taken[at] = answer;
+            }
+        }
+    }
+    Ok(taken)
+}

@@ -1,0 +1,219 @@
+//! The keys of a partition's tree: a kind byte, then big-endian numbers. ARCHITECTURE.md has the
+//! table.
+
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{KeyId, MessageId, Timestamp};
+use smallvec::SmallVec;
+
+use crate::model::{App, Device, Owner, Seq, User};
+
+/// Most keys fit without an allocation.
+pub(super) type Key = SmallVec<[u8; 24]>;
+
+pub(super) const APP: u8 = b'A';
+pub(super) const CHUNK: u8 = b'B';
+pub(super) const ANSWER: u8 = b'I';
+pub(super) const KEY: u8 = b'K';
+pub(super) const BROADCAST: u8 = b'L';
+pub(super) const NONCE: u8 = b'N';
+pub(super) const DEVICE: u8 = b'V';
+pub(super) const USER: u8 = b'W';
+pub(super) const CURSOR: u8 = b'c';
+pub(super) const DEVICE_PENDING: u8 = b'd';
+pub(super) const REPEAT: u8 = b'm';
+pub(super) const SEQ: u8 = b'q';
+pub(super) const USER_PENDING: u8 = b'u';
+pub(super) const LAYOUT: u8 = b'v';
+pub(super) const MESSAGE: u8 = b'x';
+
+fn key(kind: u8, parts: &[&[u8]]) -> Key {
+    let mut key = Key::new();
+    key.push(kind);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// A row there is one of.
+#[must_use]
+pub(super) fn single(kind: u8) -> Key {
+    key(kind, &[])
+}
+
+/// Every key of a kind, from (inclusive) to (exclusive).
+#[must_use]
+pub(super) fn of_kind(kind: u8) -> (Key, Key) {
+    (single(kind), single(kind + 1))
+}
+
+#[must_use]
+pub(super) fn app(app: App) -> Key {
+    key(APP, &[&app.0.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn api_key(id: &KeyId) -> Key {
+    key(KEY, &[id.as_str().as_bytes()])
+}
+
+#[must_use]
+pub(super) fn device(device: Device) -> Key {
+    key(DEVICE, &[&device.app.0.to_be_bytes(), &device.ordinal.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn parse_device(key: &[u8]) -> Option<Device> {
+    let [app, ordinal] = numbers(key)?;
+    Some(Device { app: App(app), ordinal })
+}
+
+#[must_use]
+pub(super) fn user(user: User) -> Key {
+    key(USER, &[&user.app.0.to_be_bytes(), &user.ordinal.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn parse_user(key: &[u8]) -> Option<User> {
+    let [app, ordinal] = numbers(key)?;
+    Some(User { app: App(app), ordinal })
+}
+
+fn numbers(key: &[u8]) -> Option<[u32; 2]> {
+    let (app, ordinal) = key.get(1..)?.split_first_chunk::<4>()?;
+    Some([u32::from_be_bytes(*app), u32::from_be_bytes(*ordinal.first_chunk()?)])
+}
+
+#[must_use]
+pub(super) fn message(expires_at: Timestamp, seq: Seq) -> Key {
+    key(MESSAGE, &[&expires_at.as_millis().to_be_bytes(), &seq.0.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn parse_message(key: &[u8]) -> Option<(Timestamp, Seq)> {
+    let (expires_at, seq) = key.get(1..)?.split_first_chunk::<8>()?;
+    let seq = u64::from_be_bytes(*seq.first_chunk()?);
+    Some((Timestamp::from_millis(u64::from_be_bytes(*expires_at)), Seq(seq)))
+}
+
+/// The lanes of a queue, in the order of their keys. Bulk is a log's, never a queue's.
+pub(super) const LANES: [Lane; 2] = [Lane::High, Lane::Normal];
+
+const fn lane_byte(lane: Lane) -> u8 {
+    match lane {
+        Lane::High => 0,
+        Lane::Normal => 1,
+        Lane::Bulk => 2,
+    }
+}
+
+#[must_use]
+pub(super) fn pending(owner: Owner, lane: Lane, seq: Seq) -> Key {
+    place(owner, lane_byte(lane), seq.0)
+}
+
+fn place(owner: Owner, lane: u8, seq: u64) -> Key {
+    let (kind, app, ordinal) = match owner {
+        Owner::Device(device) => (DEVICE_PENDING, device.app, device.ordinal),
+        Owner::User(user) => (USER_PENDING, user.app, user.ordinal),
+    };
+    key(kind, &[&app.0.to_be_bytes(), &ordinal.to_be_bytes(), &[lane], &seq.to_be_bytes()])
+}
+
+/// The places of one lane after `after`, from (inclusive) to (exclusive).
+#[must_use]
+pub(super) fn pending_after(owner: Owner, lane: Lane, after: Seq) -> (Key, Key) {
+    let lane = lane_byte(lane);
+    (place(owner, lane, after.0.saturating_add(1)), place(owner, lane + 1, 0))
+}
+
+/// Every place of a queue.
+#[must_use]
+pub(super) fn pending_all(owner: Owner) -> (Key, Key) {
+    (place(owner, 0, 0), place(owner, u8::MAX, 0))
+}
+
+#[must_use]
+pub(super) fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
+    let [app, ordinal] = numbers(key)?;
+    let (&lane, seq) = key.get(9..)?.split_first()?;
+    let lane = LANES.into_iter().find(|&known| lane_byte(known) == lane)?;
+    let seq = Seq(u64::from_be_bytes(*seq.first_chunk()?));
+    let app = App(app);
+    match key.first()? {
+        &DEVICE_PENDING => Some((Owner::Device(Device { app, ordinal }), lane, seq)),
+        &USER_PENDING => Some((Owner::User(User { app, ordinal }), lane, seq)),
+        _ => None,
+    }
+}
+
+#[must_use]
+pub(super) fn repeat(id: MessageId) -> Key {
+    key(REPEAT, &[id.as_bytes()])
+}
+
+#[must_use]
+pub(super) fn broadcast(app: App, seq: Seq) -> Key {
+    key(BROADCAST, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn chunk(app: App, seq: Seq, chunk: u16) -> Key {
+    key(CHUNK, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes(), &chunk.to_be_bytes()])
+}
+
+/// Of a broadcast's row, or of one of its chunks.
+#[must_use]
+pub(super) fn parse_broadcast(key: &[u8]) -> Option<(App, Seq)> {
+    let (app, seq) = key.get(1..)?.split_first_chunk::<4>()?;
+    Some((App(u32::from_be_bytes(*app)), Seq(u64::from_be_bytes(*seq.first_chunk()?))))
+}
+
+#[must_use]
+pub(super) fn answer(app: App, hash: &[u8; 16]) -> Key {
+    key(ANSWER, &[&app.0.to_be_bytes(), hash])
+}
+
+#[must_use]
+pub(super) fn parse_answer(key: &[u8]) -> Option<(App, [u8; 16])> {
+    let (app, hash) = key.get(1..)?.split_first_chunk::<4>()?;
+    Some((App(u32::from_be_bytes(*app)), *hash.first_chunk()?))
+}
+
+#[must_use]
+pub(super) fn nonce(bucket: u64, hash: &[u8; 16]) -> Key {
+    key(NONCE, &[&bucket.to_be_bytes(), hash])
+}
+
+#[must_use]
+pub(super) fn parse_nonce(key: &[u8]) -> Option<(u64, [u8; 16])> {
+    let (bucket, hash) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*bucket), *hash.first_chunk()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_a_queue_reads_back_and_sorts_by_lane_then_seq() {
+        let owner = Owner::User(User { app: App(7), ordinal: 9 });
+        let places = [(Lane::High, 3), (Lane::High, 300), (Lane::Normal, 2)];
+        let keys: Vec<_> = places.iter().map(|&(lane, seq)| pending(owner, lane, Seq(seq))).collect();
+        assert!(keys.is_sorted());
+        for (key, (lane, seq)) in keys.iter().zip(places) {
+            assert_eq!(parse_pending(key), Some((owner, lane, Seq(seq))));
+        }
+        let (from, to) = pending_after(owner, Lane::High, Seq(3));
+        let within: Vec<_> = keys.iter().map(|key| *key >= from && *key < to).collect();
+        assert_eq!(within, [false, true, false]);
+    }
+
+    #[test]
+    fn messages_sort_by_expiry() {
+        let early = message(Timestamp::from_millis(5), Seq(9));
+        let late = message(Timestamp::from_millis(600), Seq(1));
+        assert!(early < late);
+        assert_eq!(parse_message(&late), Some((Timestamp::from_millis(600), Seq(1))));
+    }
+}

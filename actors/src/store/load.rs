@@ -1,0 +1,284 @@
+//! One scan of everything at start: the memory of the store, made from its rows.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ahash::AHashMap;
+use carillon_sdk::Timestamp;
+
+use super::disk::{Failed, Rows};
+use super::history::History;
+use super::keys;
+use super::log::LogEntry;
+use super::partition::Partition;
+use super::pending::{Pending, PendingLimits};
+use super::rows::{
+    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode,
+};
+use super::shared::Shared;
+use super::stats::{Cursor, Window};
+use super::work::Work;
+use super::{Idempotency, OpenError};
+use crate::encoded::Encoded;
+use crate::model::{Owner, Seq};
+
+/// The layout of keys and values this build reads and writes.
+pub(super) const LAYOUT: u32 = 1;
+
+/// A partition, read.
+pub(super) struct Loaded {
+    pub rows: Rows,
+    pub history: History,
+    pub window: Window,
+    pub pending: Pending,
+    pub promised: Seq,
+    pub work: Work,
+}
+
+impl Partition {
+    #[must_use]
+    pub(super) fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
+        let Loaded { rows, history, window, pending, promised, work } = loaded;
+        Self {
+            no,
+            shared,
+            rows,
+            history,
+            window,
+            pending,
+            promised,
+            drawn: promised,
+            latest: work.now,
+            sweeping: Default::default(),
+            reported: Default::default(),
+        }
+    }
+}
+
+/// Reads all partitions. Rows that name others come after them: apps, then users, then devices,
+/// then what waits.
+pub(super) fn load(
+    shared: &Shared,
+    rows: Vec<Rows>,
+    histories: Vec<History>,
+    now: Timestamp,
+) -> Result<Vec<Loaded>, OpenError> {
+    let damaged = |partition| move |failed: Failed| OpenError::Damaged { partition, reason: failed.0 };
+    let mut loaded = Vec::with_capacity(rows.len());
+    for (no, (mut rows, history)) in rows.into_iter().zip(histories).enumerate() {
+        check_layout(&mut rows, no)?;
+        apps(shared, &rows).map_err(damaged(no))?;
+        loaded.push((rows, history));
+    }
+    for (no, (rows, _)) in loaded.iter().enumerate() {
+        users(shared, rows).map_err(damaged(no))?;
+    }
+    for (no, (rows, _)) in loaded.iter().enumerate() {
+        devices(shared, rows).map_err(damaged(no))?;
+    }
+    let mut partitions = Vec::with_capacity(loaded.len());
+    for (no, (rows, history)) in loaded.into_iter().enumerate() {
+        partitions.push(partition(shared, no, rows, history, now).map_err(damaged(no))?);
+    }
+    Ok(partitions)
+}
+
+fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {
+    let damaged = |failed: Failed| OpenError::Damaged { partition, reason: failed.0 };
+    let key = keys::single(keys::LAYOUT);
+    match rows.get(&key).map_err(damaged)? {
+        Some(bytes) => {
+            let found = bytes.first_chunk().map_or(0, |version| u32::from_be_bytes(*version));
+            if found != LAYOUT {
+                return Err(OpenError::Layout { found, expected: LAYOUT });
+            }
+            Ok(())
+        }
+        None => {
+            let mut batch = super::disk::Batch::default();
+            batch.put(key, LAYOUT.to_be_bytes().to_vec());
+            rows.commit(&batch).map_err(damaged)
+        }
+    }
+}
+
+fn partition(
+    shared: &Shared,
+    no: usize,
+    rows: Rows,
+    mut history: History,
+    now: Timestamp,
+) -> Result<Loaded, Failed> {
+    let promised = rows.get(&keys::single(keys::SEQ))?;
+    let promised =
+        promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
+    shared.seq.fetch_max(promised, Ordering::SeqCst);
+    broadcasts(shared, &rows)?;
+    answers(shared, &rows)?;
+    nonces(shared, &rows)?;
+    let mut work = Work::new(now);
+    let mut pending = Pending::new(Arc::clone(&shared.ports[no].queues), limits(shared));
+    queues(shared, &rows, &mut pending, &mut work)?;
+    let mut window = window(&rows, &history)?;
+    let before = history.position();
+    work.records.iter().for_each(|record| history.append(record));
+    let written = history.write().and_then(|()| history.sync());
+    written.map_err(|error| Failed(format!("write history: {error}")))?;
+    work.records.drain(..).for_each(|record| window.count(&record, before));
+    shared.ports[no].disk_bytes.store(rows.size(), Ordering::Relaxed);
+    Ok(Loaded { rows, history, window, pending, promised: Seq(promised), work })
+}
+
+fn limits(shared: &Shared) -> PendingLimits {
+    let limits = &shared.limits;
+    PendingLimits {
+        count_max: limits.pending_max,
+        bytes_max: limits.pending_bytes_max,
+        repeat_keep: limits.idempotency_keep,
+        grace: carillon_sdk::Ttl::from_millis(2 * limits.ack_timeout.as_millis()),
+    }
+}
+
+/// Visits the rows of a kind until one cannot be read.
+fn each(
+    rows: &Rows,
+    kind: u8,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let (from, to) = keys::of_kind(kind);
+    let mut result = Ok(());
+    rows.range(&from, &to, &mut |key, value| {
+        result = visit(key, value);
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    result
+}
+
+fn no_key() -> Failed {
+    Failed("a key that cannot be read".to_owned())
+}
+
+fn apps(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::APP, |key, value| {
+        let app = key.get(1..).and_then(|app| app.first_chunk()).ok_or_else(no_key)?;
+        shared.tenants.insert(crate::model::App(u32::from_be_bytes(*app)), decode::<AppRow>(value)?);
+        Ok(())
+    })?;
+    each(rows, keys::KEY, |_, value| {
+        shared.tenants.insert_key(&decode::<KeyRow>(value)?);
+        Ok(())
+    })
+}
+
+/// Rows of an app that is not there (partition 0 was lost) are left alone, and its number and
+/// theirs stay taken.
+fn users(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::USER, |key, value| {
+        let user = keys::parse_user(key).ok_or_else(no_key)?;
+        shared.tenants.skip(user.app);
+        if let Some(people) = shared.tenants.get(user.app) {
+            people.restore_user(user.ordinal, decode::<UserRow>(value)?.user_id);
+        }
+        Ok(())
+    })
+}
+
+fn devices(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::DEVICE, |key, value| {
+        let device = keys::parse_device(key).ok_or_else(no_key)?;
+        shared.tenants.skip(device.app);
+        if let Some(people) = shared.tenants.get(device.app) {
+            people.restore(device.ordinal, decode::<Option<DeviceRow>>(value)?);
+        }
+        Ok(())
+    })
+}
+
+fn broadcasts(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::BROADCAST, |key, value| {
+        let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
+        shared.tenants.skip(app);
+        let row: BroadcastRow = decode(value)?;
+        let due = Arc::new(Encoded::new(&row.message, None, seq, None));
+        shared.logs.push(Arc::new(LogEntry::new(app, due)));
+        Ok(())
+    })?;
+    each(rows, keys::CHUNK, |key, value| {
+        let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
+        match shared.logs.of(app).iter().find(|entry| entry.due.seq == seq) {
+            Some(entry) => entry.restore(value),
+            None => Ok(()),
+        }
+    })
+}
+
+fn answers(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::ANSWER, |key, value| {
+        let (app, hash) = keys::parse_answer(key).ok_or_else(no_key)?;
+        let row: AnswerRow = decode(value)?;
+        // Those whose time is over too: a sweep then finds and drops their rows.
+        shared.answers.give(app, &Idempotency { key: hash, body: row.body }, row.answer, row.until);
+        Ok(())
+    })
+}
+
+fn nonces(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::NONCE, |key, _| {
+        let (bucket, hash) = keys::parse_nonce(key).ok_or_else(no_key)?;
+        shared.nonces.lock().restore(bucket, hash);
+        Ok(())
+    })
+}
+
+/// What waits: the messages first, for what only they know.
+fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) -> Result<(), Failed> {
+    let mut collapse: AHashMap<Seq, Arc<str>> = AHashMap::new();
+    each(rows, keys::MESSAGE, |key, value| {
+        let (_, seq) = keys::parse_message(key).ok_or_else(no_key)?;
+        let row: MessageRow = decode(value)?;
+        shared.seq.fetch_max(seq.0, Ordering::SeqCst);
+        pending.restore_message(seq, &row.owners);
+        if let Some(key) = row.message.collapse_key {
+            collapse.insert(seq, Arc::from(key));
+        }
+        Ok(())
+    })?;
+    for kind in [keys::DEVICE_PENDING, keys::USER_PENDING] {
+        let mut orphaned = Vec::new();
+        each(rows, kind, |key, value| {
+            let (owner, lane, seq) = keys::parse_pending(key).ok_or_else(no_key)?;
+            let row = PendingRow::decode(value)?;
+            shared.tenants.skip(owner.app());
+            let Some(people) = shared.tenants.get(owner.app()) else { return Ok(()) };
+            match owner {
+                Owner::User(user) => people.skip_users(user.ordinal),
+                Owner::Device(device) if !people.is_registered(device.ordinal) => orphaned.push(device),
+                Owner::Device(_) => {}
+            }
+            pending.restore(work, &people, owner, lane, seq, row, collapse.get(&seq));
+            Ok(())
+        })?;
+        orphaned.dedup();
+        // Deleted, and the process ended before what waited for it was rejected.
+        for device in orphaned {
+            if let Some(people) = shared.tenants.get(device.app) {
+                people.skip_devices(device.ordinal);
+                pending.forget(rows, work, device, None)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The statistics of the minutes that no row holds, counted again from history.
+fn window(rows: &Rows, history: &History) -> Result<Window, Failed> {
+    let cursor = match rows.get(&keys::single(keys::CURSOR))? {
+        Some(bytes) => decode::<Cursor>(&bytes)?,
+        None => Cursor::default(),
+    };
+    let mut window = Window::new(cursor);
+    let replayed = history.replay(cursor.replay_from, &mut |place, record| window.count(&record, place));
+    replayed.map_err(|error| Failed(format!("read history: {error}")))?;
+    Ok(window)
+}

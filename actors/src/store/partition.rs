@@ -1,0 +1,291 @@
+//! A partition's writer: one thread, one database, one history.
+//!
+//! ```text
+//! 1  append the batch's history records to this partition's day file
+//! 2  commit: apply · flush · fdatasync                     ← the promise of a 202 rests here
+//! 3  answer everybody, hint the shards, then read pages and take in acks
+//! 4  write and fdatasync the verdicts; tidy memory
+//! ```
+//!
+//! Invariants: a removal is written in the commit after the one whose step 4 made its verdict
+//! durable. After a failed step nothing is written any more, here or in any partition. A panic
+//! here ends the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use carillon_sdk::Timestamp;
+
+use super::directory::OfApp;
+use super::disk::{Failed, Rows};
+use super::history::History;
+use super::keys;
+use super::pending::Pending;
+use super::shared::Shared;
+use super::stats::Window;
+use super::work::{Arrived, Later, Op, Work, Write};
+use super::{DueHint, Error};
+use crate::encoded::Encoded;
+use crate::model::{App, Device, Due, Owner, Seq, ShardNo};
+
+/// Places are promised to the disk in blocks of this many: a restart goes on above the block, so
+/// that a place already removed is never given out again.
+const SEQ_BLOCK: u64 = 1 << 20;
+
+pub(super) struct Partition {
+    pub(super) no: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) rows: Rows,
+    pub(super) history: History,
+    pub(super) window: Window,
+    pub(super) pending: Pending,
+    /// Places up to this one are promised.
+    pub(super) promised: Seq,
+    /// The last place drawn here.
+    pub(super) drawn: Seq,
+    /// Records never go back in time, so that a minute closes once.
+    pub(super) latest: Timestamp,
+    pub(super) sweeping: super::sweep::Progress,
+    pub(super) reported: super::reading::Reported,
+}
+
+/// Tells of a thread's death by panic.
+struct Obituary(Arc<dyn Fn() + Send + Sync>);
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+impl Partition {
+    /// The thread: until the intake is closed and empty, and nothing is owed.
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _obituary = Obituary(Arc::clone(&shared.on_death));
+        let intake = &shared.ports[self.no].intake;
+        loop {
+            let taken = intake.take(self.pending.is_owing());
+            if taken.over && !self.pending.is_owing() {
+                break;
+            }
+            if taken.over && shared.abandoned() {
+                return;
+            }
+            self.step(taken.ops);
+        }
+        if let Err(error) = self.history.sync() {
+            tracing::error!(partition = self.no, %error, "history could not be synced while closing");
+        }
+    }
+
+    fn step(&mut self, ops: Vec<Op>) {
+        let began = self.shared.clock.elapsed();
+        self.latest = self.latest.max(self.shared.clock.now());
+        let mut work = Work::new(self.latest);
+        let mut writes = Vec::with_capacity(ops.len());
+        for op in ops {
+            match op {
+                Op::Write(write) => writes.push(write),
+                Op::Later(later) => work.later.push(later),
+                Op::Panic => panic!("partition {} was told to panic", self.no),
+            }
+        }
+        if self.shared.failure.is_some() {
+            writes.into_iter().for_each(|write| write.refuse(Error::Unavailable));
+        } else {
+            let committed = self.decide(writes, &mut work).and_then(|()| self.commit(&mut work));
+            self.conclude(&mut work, committed);
+        }
+        let later = std::mem::take(&mut work.later);
+        if let Err(failed) = self.follow(later, &mut work) {
+            self.shared.fail(self.no, "read", &failed);
+        }
+        self.rows.settle();
+        let took = self.shared.clock.elapsed().saturating_sub(began);
+        metrics::histogram!("carillon_store_operation_duration_seconds", "op" => "step").record(took);
+    }
+
+    fn decide(&mut self, writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
+        self.pending.pay(&mut work.batch);
+        let room = self.rows.room();
+        for write in writes {
+            if !room && write.needs_room() {
+                metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
+                    .increment(1);
+                write.refuse(Error::DiskFull);
+            } else {
+                self.write(write, work)?;
+            }
+        }
+        if self.drawn > self.promised {
+            self.promised = Seq(self.drawn.0 + SEQ_BLOCK);
+            work.batch.put(keys::single(keys::SEQ), self.promised.0.to_be_bytes().to_vec());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: Write, work: &mut Work) -> Result<(), Failed> {
+        match write {
+            Write::Enqueue { message, targets, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                let Some(people) = self.shared.tenants.get(message.app) else {
+                    work.answer(reply, vec![super::Enqueued::Gone; targets.len()]);
+                    return Ok(());
+                };
+                let (shared, drawn) = (&self.shared, &mut self.drawn);
+                let draw = || {
+                    *drawn = shared.draw();
+                    *drawn
+                };
+                let outcomes = self.pending.enqueue(&self.rows, work, &people, &message, &targets, draw)?;
+                work.answer(reply, outcomes);
+            }
+            Write::Broadcast { message, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.broadcast(&message, reply, work)?;
+            }
+            Write::List { device, user, before, reply } => {
+                self.pending.list(&self.rows, work, device.ordinal, user)?;
+                work.answer(reply, before);
+            }
+            Write::Nonce { nonce, reply } => {
+                Self::note_nonce(work, Some(nonce));
+                work.answer(reply, ());
+            }
+            Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
+            Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
+            other => self.registry(other, work),
+        }
+        Ok(())
+    }
+
+    /// Writes history, then the batch. On an error nobody knows what is stored.
+    fn commit(&mut self, work: &mut Work) -> Result<(), Failed> {
+        self.write_history(work)?;
+        if !work.batch.is_empty() {
+            let began = self.shared.clock.elapsed();
+            self.rows.commit(&work.batch)?;
+            let took = self.shared.clock.elapsed().saturating_sub(began);
+            metrics::histogram!("carillon_store_operation_duration_seconds", "op" => "commit").record(took);
+        }
+        self.pending.committed();
+        Ok(())
+    }
+
+    pub(super) fn write_history(&mut self, work: &mut Work) -> Result<(), Failed> {
+        if work.records.is_empty() {
+            return Ok(());
+        }
+        let before = self.history.position();
+        work.records.iter().for_each(|record| self.history.append(record));
+        self.history.write().map_err(|error| Failed(format!("write history: {error}")))?;
+        for record in work.records.drain(..) {
+            self.window.count(&record, before);
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync_history(&mut self) -> Result<(), Failed> {
+        self.history.sync().map_err(|error| Failed(format!("sync history: {error}")))
+    }
+
+    fn conclude(&mut self, work: &mut Work, committed: Result<(), Failed>) {
+        let answer = match &committed {
+            Ok(()) => Ok(()),
+            Err(failed) => {
+                self.shared.fail(self.no, "commit", failed);
+                Err(Error::Unknown)
+            }
+        };
+        for tell in work.answers.drain(..) {
+            tell(answer.clone());
+        }
+        if committed.is_err() {
+            return;
+        }
+        self.hint(std::mem::take(&mut work.arrived));
+        for entry in work.broadcasts.drain(..) {
+            self.shared.hints.broadcast(entry);
+        }
+        for (partition, op) in work.follow_ups.drain(..) {
+            self.shared.ports[partition].intake.follow_up(op);
+        }
+    }
+
+    /// Hints every session open now; one that opens from now on sees what waits for it.
+    fn hint(&self, arrived: Vec<Arrived>) {
+        let mut shards: AHashMap<ShardNo, Vec<DueHint>> = AHashMap::new();
+        let mut people: Option<Arc<OfApp>> = None;
+        for Arrived { owner, seq, before, message } in arrived {
+            if people.as_ref().is_none_or(|people| people.info.app != owner.app()) {
+                people = self.shared.tenants.get(owner.app());
+            }
+            let Some(people) = &people else { continue };
+            let devices = match owner {
+                Owner::Device(device) => smallvec::smallvec![device.ordinal],
+                Owner::User(user) => people.user_devices(user.ordinal),
+            };
+            let mut due: Option<Due> = None;
+            for ordinal in devices {
+                let device = Device { app: owner.app(), ordinal };
+                let Some((shard, epoch)) = self.shared.sessions.get(device) else { continue };
+                let due = due.get_or_insert_with(|| self.encode(people, owner, seq, &message));
+                let hint = DueHint { device, epoch, due: Arc::clone(due), prev: before };
+                shards.entry(shard).or_default().push(hint);
+            }
+        }
+        for (shard, hints) in shards {
+            self.shared.hints.due(shard, hints);
+        }
+    }
+
+    pub(super) fn encode(
+        &self,
+        people: &OfApp,
+        owner: Owner,
+        seq: Seq,
+        message: &crate::model::Message,
+    ) -> Due {
+        let user = match owner {
+            Owner::User(user) => people.user_id(user.ordinal),
+            Owner::Device(_) => None,
+        };
+        Arc::new(Encoded::new(message, Some(owner), seq, user.as_ref()))
+    }
+
+    /// What waited for the commit, in the order it came; then its verdicts are made durable.
+    fn follow(&mut self, later: Vec<Later>, work: &mut Work) -> Result<(), Failed> {
+        let failed = self.shared.failure.is_some();
+        let mut settled: Vec<Box<dyn FnOnce(Result<(), Error>) + Send>> = Vec::new();
+        for later in later {
+            if failed && !later.only_reads() {
+                later.refuse(Error::Unavailable);
+            } else {
+                self.later(later, work)?;
+            }
+        }
+        settled.append(&mut work.answers);
+        self.write_history(work)?;
+        if self.pending.is_owing() && !failed {
+            self.sync_history()?;
+        }
+        for tell in settled {
+            tell(Ok(()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn people(&self, app: App) -> Option<Arc<OfApp>> {
+        self.shared.tenants.get(app)
+    }
+}
+
+/// How long removals and other lazy operations wait for company.
+#[must_use]
+pub(super) const fn lazy_wait(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}

@@ -1,0 +1,170 @@
+//! Devices and users.
+
+use carillon_sdk::api::RegisterDevice;
+use carillon_sdk::{DeviceId, UserId};
+use uuid::Uuid;
+
+use super::super::work::Write;
+use super::super::{DeviceInfo, Error, Nonce, Registered, Store};
+use crate::model::{App, Device, Owner, Seq, User};
+
+/// Registrations of an id that is deleted each time in between.
+const REGISTER_TRIES: usize = 8;
+
+impl Store {
+    pub async fn register(
+        &self,
+        app: App,
+        mut body: RegisterDevice,
+        nonce: Option<Nonce>,
+    ) -> Result<Registered, Error> {
+        let shared = &self.0.shared;
+        let people = shared.tenants.get(app).ok_or(Error::DeviceUnknown)?;
+        let named = body
+            .device_id
+            .take()
+            .map_or_else(|| DeviceId::parse(&format!("d_{}", Uuid::now_v7().simple())), Ok);
+        let id = named.map_err(|_| Error::DeviceUnknown)?;
+        body.device_id = Some(id.clone());
+        for _ in 0..REGISTER_TRIES {
+            let device = people.reserve(&id);
+            let (body, nonce) = (Box::new(body.clone()), nonce.clone());
+            let partition = shared.partition_of_device(device);
+            let registered =
+                self.write(partition, app, |reply| Write::Register { device, body, nonce, reply }).await?;
+            if let Some((row, created)) = registered {
+                let credential = shared.keyring.credential(device, row.generation);
+                return Ok(Registered { device, device_id: row.device_id, credential, created });
+            }
+        }
+        Err(Error::Unavailable)
+    }
+
+    /// The device a credential belongs to; None when it does not verify, was superseded by a later
+    /// registration, or the device was deleted. Memory only, constant time in the secret.
+    #[must_use]
+    pub fn verify_credential(&self, credential: &str) -> Option<Device> {
+        let shared = &self.0.shared;
+        let (device, generation) = shared.keyring.verify(credential)?;
+        let current = shared.tenants.get(device.app)?.generation(device.ordinal)?;
+        (current == generation).then_some(device)
+    }
+
+    #[must_use]
+    pub fn device(&self, app: App, id: &DeviceId) -> Option<Device> {
+        self.0.shared.tenants.get(app)?.find(id)
+    }
+
+    #[must_use]
+    pub fn device_info(&self, device: Device) -> Option<DeviceInfo> {
+        let info = self.0.shared.tenants.get(device.app)?.device_info(device.ordinal)?;
+        Some(self.complete(info))
+    }
+
+    /// Devices in order of registration, from `after` on, at most `limit`.
+    #[must_use]
+    pub fn devices(&self, app: App, after: Option<u32>, limit: usize) -> Vec<DeviceInfo> {
+        let Some(people) = self.0.shared.tenants.get(app) else { return Vec::new() };
+        people.device_list(after, limit).into_iter().map(|info| self.complete(info)).collect()
+    }
+
+    fn complete(&self, mut info: DeviceInfo) -> DeviceInfo {
+        info.online = self.session(info.device).is_some();
+        info.pending = self.pending_count(Owner::Device(info.device));
+        info
+    }
+
+    pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Error> {
+        let partition = self.0.shared.partition_of_device(device);
+        self.write(partition, device.app, |reply| Write::Delete { device, nonce, reply }).await
+    }
+
+    /// The user of that name, made in memory when new; its name is written with its first commit.
+    ///
+    /// # Panics
+    /// When there is no such app.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "an app is never removed, and callers have theirs from the store")]
+    pub fn user(&self, app: App, id: &UserId) -> User {
+        self.0.shared.tenants.get(app).expect("the app exists").user(id)
+    }
+
+    /// The same without making one.
+    #[must_use]
+    pub fn known_user(&self, app: App, id: &UserId) -> Option<User> {
+        self.0.shared.tenants.get(app)?.known_user(id)
+    }
+
+    #[must_use]
+    pub fn user_id(&self, user: User) -> Option<UserId> {
+        self.0.shared.tenants.get(user.app)?.user_id(user.ordinal)
+    }
+
+    /// The devices a user is logged in on.
+    #[must_use]
+    pub fn user_devices(&self, user: User) -> Vec<Device> {
+        let Some(people) = self.0.shared.tenants.get(user.app) else { return Vec::new() };
+        people
+            .user_devices(user.ordinal)
+            .into_iter()
+            .map(|ordinal| Device { app: user.app, ordinal })
+            .collect()
+    }
+
+    /// The last place in an owner's queue, 0 when it is empty: what a session compares itself with.
+    #[must_use]
+    pub fn head(&self, owner: Owner) -> Seq {
+        self.0.shared.ports[self.0.shared.partition_of(owner)].queues.get(owner).head
+    }
+
+    #[must_use]
+    pub fn pending_count(&self, owner: Owner) -> u32 {
+        self.0.shared.ports[self.0.shared.partition_of(owner)].queues.get(owner).count
+    }
+
+    /// Durable; answers the user bound before. What is pending for the new user and acked by
+    /// nobody becomes the device's too.
+    pub async fn bind(
+        &self,
+        device: Device,
+        user: Option<User>,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<User>, Error> {
+        let shared = &self.0.shared;
+        // The user's name is on disk before anything refers to it.
+        if let Some(user) = user
+            && !shared.tenants.get(user.app).is_some_and(|people| people.is_named(user.ordinal))
+        {
+            let partition = shared.partition_of_user(user);
+            self.write(partition, user.app, |reply| Write::NameUser { user, reply }).await?;
+        }
+        let partition = shared.partition_of_device(device);
+        self.write(partition, device.app, |reply| Write::Bind { device, user, nonce, reply }).await
+    }
+
+    /// An empty token withdraws the one on record.
+    pub async fn vendor_token(&self, device: Device, channel: &str, token: &str) -> Result<(), Error> {
+        let partition = self.0.shared.partition_of_device(device);
+        let (channel, token) = (channel.to_owned(), token.to_owned());
+        self.write(partition, device.app, |reply| Write::VendorToken { device, channel, token, reply }).await
+    }
+
+    /// The app version a Hello named; written lazily.
+    pub fn note_app_version(&self, device: Device, version: &str) {
+        let changed = self
+            .0
+            .shared
+            .tenants
+            .get(device.app)
+            .is_some_and(|people| people.set_app_version(device.ordinal, version));
+        if changed {
+            self.to_write(device);
+        }
+    }
+
+    /// The device's row is to be written, with a sweep.
+    pub(super) fn to_write(&self, device: Device) {
+        let shared = &self.0.shared;
+        shared.ports[shared.partition_of_device(device)].seen.lock().insert(device);
+    }
+}

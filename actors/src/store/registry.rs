@@ -1,0 +1,188 @@
+//! A partition's share of the directory: apps, keys, devices, bindings, answers. What is decided
+//! shows in memory at once and is answered when it is on disk; should the commit fail, the store
+//! is read-only and its memory with it.
+
+use carillon_sdk::KeyId;
+use carillon_sdk::api::{CreateKey, Scope};
+
+use super::credential::{first_generation, random_name};
+use super::nonces::bucket_of;
+use super::partition::Partition;
+use super::rows::{AnswerRow, AppRow, KeyRow, UserRow, encode};
+use super::tenants::LIVE_KEYS_MAX;
+use super::work::{Later, Op, Reply, Work, Write};
+use super::{Error, KeyInfo, Nonce, keys};
+use crate::model::{App, Device, User};
+
+impl Partition {
+    pub(super) fn note_nonce(work: &mut Work, nonce: Option<Nonce>) {
+        if let Some(nonce) = nonce {
+            work.batch.put(keys::nonce(bucket_of(nonce.at), &nonce.hash), Vec::new());
+        }
+    }
+
+    pub(super) fn registry(&self, write: Write, work: &mut Work) {
+        match write {
+            Write::CreateApp { body, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                if self.shared.tenants.find(&body.app_id, &body.workspace_id).is_some() {
+                    return Self::refuse(reply, Error::Exists);
+                }
+                let app = self.shared.tenants.next();
+                let row = AppRow {
+                    app_id: body.app_id,
+                    workspace_id: body.workspace_id,
+                    name: body.name,
+                    client_key: random_name("cp_"),
+                    created_at: work.now,
+                };
+                work.batch.put(keys::app(app), encode(&row));
+                let info = self.shared.tenants.insert(app, row);
+                work.answer(reply, info);
+            }
+            Write::CreateKey { app, body, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                match self.create_key(app, body, work) {
+                    Some(key) => work.answer(reply, key),
+                    None => Self::refuse(reply, Error::Exists),
+                }
+            }
+            Write::RevokeKey { app, key, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                let found = self.revoke_key(app, &key, work);
+                work.answer(reply, found);
+            }
+            Write::Register { device, body, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                let people = self.people(device.app);
+                let registered = people
+                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
+                if let Some((row, _)) = &registered {
+                    work.batch.put(keys::device(device), encode(&Some(row)));
+                }
+                work.answer(reply, registered);
+            }
+            Write::Answer { app, idempotency, answer, until, reply } => {
+                for gone in self.shared.answers.make_room(app, self.shared.limits.idempotency_max) {
+                    metrics::counter!("carillon_idempotency_evicted_total").increment(1);
+                    work.batch.delete(keys::answer(app, &gone));
+                }
+                let row = AnswerRow { body: idempotency.body, until, answer: answer.clone() };
+                work.batch.put(keys::answer(app, &idempotency.key), encode(&row));
+                let answers = std::sync::Arc::clone(&self.shared.answers);
+                work.answers.push(Box::new(move |committed| {
+                    if committed.is_ok() {
+                        answers.give(app, &idempotency, answer, until);
+                    }
+                    // Whoever asked may have gone.
+                    let _ = reply.send(committed);
+                }));
+            }
+            other => self.people_registry(other, work),
+        }
+    }
+
+    fn people_registry(&self, write: Write, work: &mut Work) {
+        match write {
+            Write::Delete { device, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.delete(device, reply, work);
+            }
+            Write::NameUser { user, reply } => {
+                if let Some(name) = self.people(user.app).and_then(|people| people.to_name(user.ordinal)) {
+                    work.batch.put(keys::user(user), encode(&UserRow { user_id: name }));
+                }
+                work.answer(reply, ());
+            }
+            Write::Bind { device, user, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.bind(device, user, reply, work);
+            }
+            Write::VendorToken { device, channel, token, reply } => {
+                let row = self
+                    .people(device.app)
+                    .and_then(|people| people.set_vendor_token(device.ordinal, &channel, &token));
+                match row {
+                    Some(row) => {
+                        work.batch.put(keys::device(device), encode(&Some(row)));
+                        work.answer(reply, ());
+                    }
+                    None => Self::refuse(reply, Error::DeviceUnknown),
+                }
+            }
+            // The rest is not the registry's.
+            other => other.refuse(Error::Unavailable),
+        }
+    }
+
+    fn refuse<T>(reply: Reply<T>, error: Error) {
+        // Whoever asked may have gone.
+        let _ = reply.send(Err(error));
+    }
+
+    fn create_key(&self, app: App, body: CreateKey, work: &mut Work) -> Option<KeyInfo> {
+        if self.shared.tenants.live_keys(app) >= LIVE_KEYS_MAX {
+            return None;
+        }
+        let mut scopes = body.scopes;
+        if scopes.is_empty() {
+            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys];
+        }
+        scopes.retain(|scope| *scope != Scope::Operator);
+        let row = KeyRow {
+            key_id: KeyId::parse(&random_name("ck_")).ok()?,
+            app,
+            name: body.name,
+            scopes,
+            bearer: body.bearer,
+            created_at: work.now,
+            revoked_at: None,
+        };
+        work.batch.put(keys::api_key(&row.key_id), encode(&row));
+        self.shared.tenants.insert_key(&row);
+        self.shared.tenants.key(&row.key_id, &self.shared.keyring)
+    }
+
+    fn revoke_key(&self, app: App, key: &KeyId, work: &mut Work) -> bool {
+        let Some(mut row) = self.shared.tenants.key_row(app, key) else { return false };
+        row.revoked_at = Some(row.revoked_at.unwrap_or(work.now));
+        work.batch.put(keys::api_key(key), encode(&row));
+        self.shared.tenants.insert_key(&row);
+        true
+    }
+
+    /// The device's end is on disk before its messages are rejected: found half done at a start,
+    /// the rest is done then.
+    fn delete(&self, device: Device, reply: Reply<()>, work: &mut Work) {
+        let Some(people) = self.people(device.app) else { return Self::refuse(reply, Error::DeviceUnknown) };
+        let group = people.group(device.ordinal);
+        let (Some(group), Some(user)) = (group, people.delete(device.ordinal)) else {
+            return Self::refuse(reply, Error::DeviceUnknown);
+        };
+        self.shared.sessions.forget(device);
+        self.shared.ports[self.no].seen.lock().remove(&device);
+        work.batch.put(keys::device(device), encode(&None::<super::rows::DeviceRow>));
+        work.later.push(Later::Forget { device, group: group.clone() });
+        if let Some(user) = user {
+            let unlist = Later::Unlist { device, user, group: group.clone() };
+            work.follow_ups.push((self.shared.partition_of_user(user), Op::Later(unlist)));
+        }
+        let unlog = Op::Later(Later::Unlog { device, group });
+        work.follow_ups.push((self.shared.partition_of_app(device.app), unlog));
+        work.answer(reply, ());
+    }
+
+    /// Answered by the user's partition, once what nobody acked is the device's too.
+    fn bind(&self, device: Device, user: Option<User>, reply: Reply<Option<User>>, work: &mut Work) {
+        let bound = self.people(device.app).and_then(|people| people.bind(device.ordinal, user));
+        let Some((row, before)) = bound else { return Self::refuse(reply, Error::DeviceUnknown) };
+        work.batch.put(keys::device(device), encode(&Some(row)));
+        match user {
+            Some(user) => {
+                let list = Write::List { device, user, before, reply };
+                work.follow_ups.push((self.shared.partition_of_user(user), Op::Write(list)));
+            }
+            None => work.answer(reply, before),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The contract of the port, run on every disk, and what each disk must bear.
+
+mod bench_like;
+mod contract;
+mod faults;
+mod harness;
+mod queues;
+mod race;
+mod restart;
+mod sled_guards;

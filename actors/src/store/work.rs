@@ -1,0 +1,352 @@
+//! What a partition is asked, and a commit in the making.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carillon_sdk::api::{CreateApp, CreateKey, Granularity, RegisterDevice, ReportKind, Step};
+use carillon_sdk::{KeyId, MessageId, Timestamp};
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use super::directory::Group;
+use super::disk::Batch;
+use super::history::{Channel, Reason, Record, Whom};
+use super::log::LogEntry;
+use super::rows::DeviceRow;
+use super::stats::{Counts, Key as StatsKey};
+use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce};
+use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, User};
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(super) enum Op {
+    Write(Write),
+    Later(Later),
+    /// A test's: the thread panics.
+    Panic,
+}
+
+/// What changes rows: decided, committed, answered.
+pub(super) enum Write {
+    Enqueue {
+        message: Arc<Message>,
+        targets: SmallVec<[Owner; 2]>,
+        nonce: Option<Nonce>,
+        reply: Reply<Vec<Enqueued>>,
+    },
+    Broadcast {
+        message: Arc<Message>,
+        nonce: Option<Nonce>,
+        reply: Reply<u32>,
+    },
+    CreateApp {
+        body: CreateApp,
+        nonce: Option<Nonce>,
+        reply: Reply<AppInfo>,
+    },
+    CreateKey {
+        app: App,
+        body: CreateKey,
+        nonce: Option<Nonce>,
+        reply: Reply<KeyInfo>,
+    },
+    RevokeKey {
+        app: App,
+        key: KeyId,
+        nonce: Option<Nonce>,
+        reply: Reply<bool>,
+    },
+    /// None when the id was deleted meanwhile: to be tried again.
+    Register {
+        device: Device,
+        body: Box<RegisterDevice>,
+        nonce: Option<Nonce>,
+        reply: Reply<Option<(DeviceRow, bool)>>,
+    },
+    Delete {
+        device: Device,
+        nonce: Option<Nonce>,
+        reply: Reply<()>,
+    },
+    NameUser {
+        user: User,
+        reply: Reply<()>,
+    },
+    Bind {
+        device: Device,
+        user: Option<User>,
+        nonce: Option<Nonce>,
+        reply: Reply<Option<User>>,
+    },
+    /// The device was bound to the user: what nobody acked becomes the device's too.
+    List {
+        device: Device,
+        user: User,
+        before: Option<User>,
+        reply: Reply<Option<User>>,
+    },
+    VendorToken {
+        device: Device,
+        channel: String,
+        token: String,
+        reply: Reply<()>,
+    },
+    Answer {
+        app: App,
+        idempotency: Idempotency,
+        answer: Bytes,
+        until: Timestamp,
+        reply: Reply<()>,
+    },
+    Nonce {
+        nonce: Nonce,
+        reply: Reply<()>,
+    },
+    Sweep {
+        now: Timestamp,
+        reply: Reply<bool>,
+    },
+    CloseMinutes {
+        now: Timestamp,
+        reply: Reply<()>,
+    },
+}
+
+/// What is done once the batch is on disk: reads, and verdicts, whose removals wait for the next.
+pub(super) enum Later {
+    Page {
+        owner: Owner,
+        device: Device,
+        cursor: Cursor,
+        limit: usize,
+        reply: Reply<QueuePage>,
+    },
+    Ack {
+        device: Device,
+        acked: Vec<Acked>,
+    },
+    AckHeld {
+        device: Device,
+        owner: Owner,
+        seqs: Vec<Seq>,
+    },
+    Sent {
+        device: Device,
+        sent: Vec<Due>,
+    },
+    Online {
+        device: Device,
+        due: Due,
+        step: Step,
+    },
+    Report {
+        report: Report,
+        reply: Reply<()>,
+    },
+    /// What waited for a deleted device is rejected.
+    Forget {
+        device: Device,
+        group: Group,
+    },
+    /// And what waited for its user no longer waits for it.
+    Unlist {
+        device: Device,
+        user: User,
+        group: Group,
+    },
+    /// And its app's broadcasts.
+    Unlog {
+        device: Device,
+        group: Group,
+    },
+    Holds {
+        users: Vec<User>,
+        id: MessageId,
+        reply: Reply<Vec<bool>>,
+    },
+    Rows {
+        app: App,
+        from: Timestamp,
+        to: Timestamp,
+        granularity: Granularity,
+        reply: Reply<Vec<(StatsKey, Counts)>>,
+    },
+    /// Answered when everything before it is in history.
+    Settle {
+        reply: Reply<()>,
+    },
+    Expire {
+        now: Timestamp,
+        more: bool,
+        reply: Reply<bool>,
+    },
+}
+
+/// What a device said of a message it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Report {
+    pub device: Device,
+    pub id: MessageId,
+    pub push_type: PushType,
+    pub kind: ReportKind,
+}
+
+/// One queue's share of a page.
+#[derive(Debug, Default)]
+pub(super) struct QueuePage {
+    /// By lane, then place.
+    pub high: Vec<Due>,
+    pub normal: Vec<Due>,
+    /// Places remain beyond those, in that lane.
+    pub more_high: bool,
+    pub more_normal: bool,
+    pub head: Seq,
+    /// Whatever has a place up to here was seen; a later place may be given out in this partition
+    /// at any moment.
+    pub safe: Seq,
+}
+
+impl Write {
+    /// Removals and what makes room are taken in on a full disk too.
+    #[must_use]
+    pub(super) const fn needs_room(&self) -> bool {
+        !matches!(
+            self,
+            Self::Delete { .. }
+                | Self::List { .. }
+                | Self::RevokeKey { .. }
+                | Self::Sweep { .. }
+                | Self::CloseMinutes { .. }
+        )
+    }
+
+    pub(super) fn refuse(self, error: Error) {
+        match self {
+            Self::Enqueue { reply, .. } => refuse(reply, error),
+            Self::Broadcast { reply, .. } => refuse(reply, error),
+            Self::CreateApp { reply, .. } => refuse(reply, error),
+            Self::CreateKey { reply, .. } => refuse(reply, error),
+            Self::RevokeKey { reply, .. } => refuse(reply, error),
+            Self::Register { reply, .. } => refuse(reply, error),
+            Self::Delete { reply, .. } => refuse(reply, error),
+            Self::NameUser { reply, .. } => refuse(reply, error),
+            Self::Bind { reply, .. } => refuse(reply, error),
+            Self::List { reply, .. } => refuse(reply, error),
+            Self::VendorToken { reply, .. } => refuse(reply, error),
+            Self::Answer { reply, .. } => refuse(reply, error),
+            Self::Nonce { reply, .. } => refuse(reply, error),
+            Self::Sweep { reply, .. } => refuse(reply, error),
+            Self::CloseMinutes { reply, .. } => refuse(reply, error),
+        }
+    }
+}
+
+impl Later {
+    /// Reads go on when nothing may be written any more.
+    #[must_use]
+    pub(super) const fn only_reads(&self) -> bool {
+        matches!(self, Self::Page { .. } | Self::Holds { .. } | Self::Rows { .. } | Self::Settle { .. })
+    }
+
+    pub(super) fn refuse(self, error: Error) {
+        match self {
+            Self::Page { reply, .. } => refuse(reply, error),
+            Self::Report { reply, .. } | Self::Settle { reply } => refuse(reply, error),
+            Self::Holds { reply, .. } => refuse(reply, error),
+            Self::Rows { reply, .. } => refuse(reply, error),
+            Self::Expire { reply, .. } => refuse(reply, error),
+            Self::Ack { .. }
+            | Self::AckHeld { .. }
+            | Self::Sent { .. }
+            | Self::Online { .. }
+            | Self::Forget { .. }
+            | Self::Unlist { .. }
+            | Self::Unlog { .. } => {}
+        }
+    }
+}
+
+fn refuse<T>(reply: Reply<T>, error: Error) {
+    // Whoever asked may have gone.
+    let _ = reply.send(Err(error));
+}
+
+/// A commit in the making: what to write, and what to do once it is on disk.
+pub(super) struct Work {
+    pub now: Timestamp,
+    pub batch: Batch,
+    pub records: Vec<Record>,
+    pub answers: Vec<Answer>,
+    pub arrived: Vec<Arrived>,
+    pub broadcasts: Vec<Arc<LogEntry>>,
+    /// By partition.
+    pub follow_ups: Vec<(usize, Op)>,
+    pub later: Vec<Later>,
+}
+
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// A place given out: to be hinted once it is on disk.
+pub(super) struct Arrived {
+    pub owner: Owner,
+    pub seq: Seq,
+    pub before: Seq,
+    pub message: Arc<Message>,
+}
+
+impl Work {
+    #[must_use]
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            batch: Batch::default(),
+            records: Vec::new(),
+            answers: Vec::new(),
+            arrived: Vec::new(),
+            broadcasts: Vec::new(),
+            follow_ups: Vec::new(),
+            later: Vec::new(),
+        }
+    }
+
+    /// Answers once the commit is on disk, or with how it failed.
+    pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
+        self.answers.push(Box::new(move |committed| {
+            // Whoever asked may have gone.
+            let _ = reply.send(committed.map(|()| value));
+        }));
+    }
+
+    pub(super) fn record(
+        &mut self,
+        of: Story,
+        whom: Whom,
+        group: Option<Group>,
+        step: Step,
+        reason: Option<Reason>,
+    ) {
+        let (platform, app_version) =
+            group.map_or((None, None), |(platform, version)| (Some(platform), version));
+        self.records.push(Record {
+            at: self.now,
+            app: of.app,
+            id: of.id,
+            push_type: of.push_type,
+            step,
+            whom,
+            platform,
+            app_version,
+            channel: Channel::Own,
+            reason,
+            message: None,
+        });
+    }
+}
+
+/// Which message a record is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Story {
+    pub app: App,
+    pub id: MessageId,
+    pub push_type: PushType,
+}

@@ -1,0 +1,83 @@
+//! The command line. Every command has its file; what they share is where they connect
+//! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
+
+pub mod exit;
+pub mod out;
+pub mod server;
+pub mod push;
+pub mod device;
+pub mod message;
+pub mod stats;
+pub mod key;
+pub mod app;
+pub mod token;
+pub mod curl;
+pub mod config;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Failure;
+
+/// Carillon: a self-hosted push platform. Without a command it runs `dev`.
+#[derive(Debug, Parser)]
+#[command(name = "carillon", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A ready server for development: demo app, key and sample devices
+    Dev(crate::dev::Args),
+    /// The production server
+    Serve(crate::serve::Args),
+    /// Send a message
+    Push(push::Args),
+    /// Be a device: print each message that arrives
+    Device(device::Args),
+    /// The story of a message: each step, each device
+    Message(message::Args),
+    /// Counts by minute, hour or day
+    Stats(stats::Args),
+    /// Make, list and revoke API keys
+    Key(key::Args),
+    /// Make and list apps (the operator's key)
+    App(app::Args),
+    /// Tokens with which a device binds a user
+    Token(token::Args),
+    /// A signed request to any path of the API
+    Curl(curl::Args),
+    /// Check or print the configuration
+    Config(config::Args),
+    /// The version, the protocol and the platform
+    Version {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Every TLS of this process stands on ring.
+pub fn install_crypto() {
+    // An error says that one is installed already, which can only be this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Runs a client command: one thread is enough.
+pub fn client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::from_error)?.block_on(command)
+}
+
+pub fn version(json: bool) -> Result<(), Failure> {
+    let (version, protocol) = (env!("CARGO_PKG_VERSION"), carillon_sdk::wire::VERSION);
+    let platform = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    if json {
+        return out::json(&serde_json::json!({ "version": version, "protocol": protocol, "platform": platform }));
+    }
+    out::line(&format!("carillon {version} (device protocol {protocol}, {platform})"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! `carillon push`: one message, to devices, users or everybody.
+
+use carillon_sdk::api::{Lane, PushRequest, Target};
+use carillon_sdk::{DeviceId, UserId};
+use clap::ValueEnum;
+
+use super::exit::Failure;
+use super::out;
+use super::server::{ServerArgs, Span, failure};
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["user", "device", "all"]))]
+pub struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// To every device this user is logged in on; may be given several times
+    #[arg(long, value_name = "USER", conflicts_with_all = ["device", "all"])]
+    user: Vec<UserId>,
+    /// To this device; may be given several times
+    #[arg(long, value_name = "DEVICE", conflicts_with = "all")]
+    device: Vec<DeviceId>,
+    /// To every device of the app
+    #[arg(long)]
+    all: bool,
+    #[arg(long)]
+    title: Option<String>,
+    #[arg(long)]
+    body: Option<String>,
+    /// The app's own data: a JSON object
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    data: Option<serde_json::Value>,
+    /// How long the message is worth delivering: 60s, 15m, 24h, 7d; 0s only reaches devices online now
+    #[arg(long, value_name = "SPAN")]
+    ttl: Option<Span>,
+    #[arg(long, value_enum)]
+    lane: Option<LaneArg>,
+    /// A later push with the same key replaces this one where it is still pending
+    #[arg(long, value_name = "KEY")]
+    collapse_key: Option<String>,
+    /// For the app alone: nothing is shown
+    #[arg(long)]
+    silent: bool,
+    /// A retry with the same key sends nothing twice
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Print the server's answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LaneArg {
+    High,
+    Normal,
+}
+
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let server = args.server.connect()?;
+    let request = PushRequest {
+        to: Target { devices: args.device, users: args.user, all: args.all },
+        title: args.title,
+        body: args.body,
+        data: args.data,
+        ttl_s: args.ttl.map(Span::whole_seconds),
+        lane: match args.lane {
+            Some(LaneArg::High) => Lane::High,
+            Some(LaneArg::Normal) | None => Lane::Normal,
+        },
+        collapse_key: args.collapse_key,
+        silent: args.silent,
+    };
+    let answer = server.client.push(&request, args.idempotency_key.as_deref()).await.map_err(failure)?;
+    if args.json {
+        return out::json(&answer);
+    }
+    out::line(&format!("{} accepted for {} target(s)", answer.message_id, answer.accepted))?;
+    for target in answer.targets.iter().filter(|target| !target.accepted) {
+        let name = target.device_id.as_ref().map(DeviceId::as_str).or(target.user_id.as_ref().map(UserId::as_str));
+        out::note(&format!("{}: {}", name.unwrap_or("?"), target.code.as_deref().unwrap_or("refused")));
+    }
+    Ok(())
+}
+
+fn object(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
+        Ok(_) => Err("not a JSON object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}

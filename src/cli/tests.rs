@@ -1,0 +1,57 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn without_a_command_it_is_dev() {
+    assert!(parse("carillon").unwrap().command.is_none());
+}
+
+#[test]
+fn every_line_of_the_manual_is_understood() {
+    for line in [
+        "carillon dev --data d --ephemeral-ports --no-samples --json",
+        "carillon serve --config c.toml --behind-proxy --data d",
+        "carillon push --user a --user b --title t --body b --data {\"n\":1} --ttl 60s --lane high --json",
+        "carillon push --device d --idempotency-key k --collapse-key c --silent --title t",
+        "carillon push --all --title t",
+        "carillon device --user u --count 1 --timeout 30s --transport ws-text --no-ack --json",
+        "carillon device --credential f --device-id d --transport tls",
+        "carillon message 0190b5a0-0000-7000-8000-000000000000 --json",
+        "carillon stats --last 1d --granularity hour --group-by platform,push_type --json",
+        "carillon key create --name n --scope push,read --bearer --json",
+        "carillon key revoke k",
+        "carillon app create shop --workspace-id test --name Shop",
+        "carillon token mint --user u --device d --ttl 5m",
+        "carillon curl POST /v1/pushes -d {} --show",
+        "carillon config check c.toml",
+        "carillon config print c.toml --show-origin --json",
+        "carillon version --json",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn a_push_names_whom_it_is_for_in_one_way() {
+    for line in [
+        "carillon push --title t",
+        "carillon push --title t --user u --all",
+        "carillon push --title t --device d --all",
+        "carillon push --title t --user u --device d",
+        "carillon push --title t --all --data 7",
+        "carillon push --title t --all --ttl soon",
+        "carillon push --title t --all --lane bulk",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
