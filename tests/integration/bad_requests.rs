@@ -85,7 +85,8 @@ async fn an_oversized_body_is_refused() {
 #[tokio::test]
 async fn oversized_headers_are_refused() {
     let scene = Scene::set().await;
-    let bloated = Call::new("GET", "/v1/devices", "").signed(&scene.app).header("X-Bloat", &"x".repeat(20_000));
+    let bloated =
+        Call::new("GET", "/v1/devices", "").signed(&scene.app).header("X-Bloat", &"x".repeat(20_000));
     call(scene.server.http(), &bloated).await.expect_problem(431, "header_too_large");
     scene.end_unharmed().await;
 }
@@ -95,7 +96,8 @@ const PUSH: &str = r#"{"to":{"devices":["bystander"]},"title":"forged"}"#;
 #[tokio::test]
 async fn a_bad_signature_is_refused() {
     let scene = Scene::set().await;
-    let wrong_secret = Call::new("POST", "/v1/pushes", PUSH).signed_with(&scene.app, "wrong", now(), "nonce-1234");
+    let wrong_secret =
+        Call::new("POST", "/v1/pushes", PUSH).signed_with(&scene.app, "wrong", now(), "nonce-1234");
     call(scene.server.http(), &wrong_secret).await.expect_problem(401, "signature_invalid");
     let mut other_body = Call::new("POST", "/v1/pushes", "{}").signed(&scene.app);
     other_body.body = PUSH.as_bytes().to_vec();
@@ -111,7 +113,9 @@ async fn an_unsigned_or_garbled_authorization_is_refused() {
     let scene = Scene::set().await;
     let unsigned = Call::new("POST", "/v1/pushes", PUSH);
     call(scene.server.http(), &unsigned).await.expect_problem(401, "authorization_missing");
-    for value in ["", "Basic YTpi", "CARILLON1-HMAC-SHA256", "CARILLON1-HMAC-SHA256 key=,,,=", "Bearer nonsense"] {
+    for value in
+        ["", "Basic YTpi", "CARILLON1-HMAC-SHA256", "CARILLON1-HMAC-SHA256 key=,,,=", "Bearer nonsense"]
+    {
         let garbled = Call::new("POST", "/v1/pushes", PUSH).header("Authorization", value);
         let answer = call(scene.server.http(), &garbled).await;
         assert_eq!(answer.status, 401, "{value:?}: {}", answer.text());
@@ -124,7 +128,12 @@ async fn a_stale_or_early_timestamp_is_refused() {
     let scene = Scene::set().await;
     for at in [now().as_millis() - 301_000, now().as_millis() + 310_000] {
         let at = Timestamp::from_millis(at);
-        let late = Call::new("POST", "/v1/pushes", PUSH).signed_with(&scene.app, &scene.app.secret, at, "nonce-1234");
+        let late = Call::new("POST", "/v1/pushes", PUSH).signed_with(
+            &scene.app,
+            &scene.app.secret,
+            at,
+            "nonce-1234",
+        );
         call(scene.server.http(), &late).await.expect_problem(401, "clock_skew");
     }
     scene.end_unharmed().await;
@@ -182,7 +191,9 @@ async fn a_ttl_out_of_range_is_refused() {
 #[tokio::test]
 async fn targets_that_contradict_are_refused() {
     let scene = Scene::set().await;
-    for to in [r#"{}"#, r#"{"devices":["bystander"],"all":true}"#, r#"{"devices":["bystander"],"users":["ann"]}"#] {
+    for to in
+        [r#"{}"#, r#"{"devices":["bystander"],"all":true}"#, r#"{"devices":["bystander"],"users":["ann"]}"#]
+    {
         scene.push(&format!(r#"{{"to":{to},"title":"x"}}"#)).await.expect_problem(400, "target_invalid");
     }
     scene.end_unharmed().await;
@@ -193,7 +204,8 @@ async fn an_id_that_is_too_long_is_refused() {
     let scene = Scene::set().await;
     for id in ["x".repeat(257), String::new(), "a\\u0007b".to_owned()] {
         let body = format!(r#"{{"device_id":"{id}","platform":"android"}}"#);
-        let answer = call(scene.server.http(), &Call::new("POST", "/v1/devices", &body).signed(&scene.app)).await;
+        let answer =
+            call(scene.server.http(), &Call::new("POST", "/v1/devices", &body).signed(&scene.app)).await;
         assert_eq!(answer.status, 400, "{id:?}: {}", answer.text());
     }
     scene.end_unharmed().await;
@@ -230,7 +242,9 @@ async fn a_caller_that_says_nothing_costs_the_others_nothing() {
 #[tokio::test]
 async fn a_path_or_method_that_is_not_there_says_so() {
     let scene = Scene::set().await;
-    call(scene.server.http(), &Call::new("GET", "/v2/nothing", "")).await.expect_problem(404, "route_unknown");
+    call(scene.server.http(), &Call::new("GET", "/v2/nothing", ""))
+        .await
+        .expect_problem(404, "route_unknown");
     let answer = call(scene.server.http(), &Call::new("PATCH", "/v1/pushes", "")).await;
     answer.expect_problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("POST"));
@@ -252,7 +266,9 @@ async fn a_revoked_key_is_refused() {
 #[tokio::test]
 async fn every_answer_carries_a_request_id_and_keeps_the_callers() {
     let scene = Scene::set().await;
-    let answer = call(scene.server.http(), &Call::new("GET", "/v1/nothing", "").header("X-Request-Id", "mine-1")).await;
+    let answer =
+        call(scene.server.http(), &Call::new("GET", "/v1/nothing", "").header("X-Request-Id", "mine-1"))
+            .await;
     assert_eq!(answer.header("x-request-id"), Some("mine-1"));
     assert_eq!(answer.expect_problem(404, "route_unknown").request_id, "mine-1");
     let answer = call(scene.server.http(), &Call::new("GET", "/", "")).await;

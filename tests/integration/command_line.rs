@@ -9,18 +9,31 @@ async fn a_push_from_the_command_line_reaches_a_device_on_the_command_line() {
     let receiving = run(
         &server,
         &[
-            "device", "--credential", &credential, "--device-id", "terminal", "--user", "ann", "--count", "2",
-            "--timeout", "25s", "--json",
+            "device",
+            "--credential",
+            &credential,
+            "--device-id",
+            "terminal",
+            "--user",
+            "ann",
+            "--count",
+            "2",
+            "--timeout",
+            "25s",
+            "--json",
         ],
     );
     let sending = async {
         // To a user, so that it waits for the device to bind, whenever that is.
-        let sent = run(&server, &["push", "--user", "ann", "--title", "one", "--body", "first", "--json"]).await;
+        let sent =
+            run(&server, &["push", "--user", "ann", "--title", "one", "--body", "first", "--json"]).await;
         assert_eq!(sent.code, Some(0), "{sent:?}");
         let answer = &sent.json()[0];
         assert_eq!(answer["accepted"], 1);
         let data = r#"{"n":2}"#;
-        let sent = run(&server, &["push", "--user", "ann", "--title", "two", "--data", data, "--lane", "high"]).await;
+        let sent =
+            run(&server, &["push", "--user", "ann", "--title", "two", "--data", data, "--lane", "high"])
+                .await;
         assert_eq!(sent.code, Some(0), "{sent:?}");
     };
     let (received, ()) = tokio::join!(receiving, sending);
@@ -44,8 +57,20 @@ async fn a_device_reuses_its_credential_file_on_every_transport() {
         let receiving = run(
             &server,
             &[
-                "device", "--credential", &credential, "--device-id", "terminal", "--user", "ann", "--transport", transport,
-                "--count", "1", "--timeout", "25s", "--json",
+                "device",
+                "--credential",
+                &credential,
+                "--device-id",
+                "terminal",
+                "--user",
+                "ann",
+                "--transport",
+                transport,
+                "--count",
+                "1",
+                "--timeout",
+                "25s",
+                "--json",
             ],
         );
         let sending = run(&server, &["push", "--user", "ann", "--title", transport, "--ttl", "60s"]);
@@ -61,8 +86,19 @@ async fn a_device_reuses_its_credential_file_on_every_transport() {
 async fn a_device_that_does_not_ack_leaves_its_message_pending() {
     let server = Server::start().await;
     let app = server.app();
-    let args =
-        ["device", "--device-id", "terminal", "--user", "ann", "--count", "1", "--timeout", "25s", "--no-ack", "--json"];
+    let args = [
+        "device",
+        "--device-id",
+        "terminal",
+        "--user",
+        "ann",
+        "--count",
+        "1",
+        "--timeout",
+        "25s",
+        "--no-ack",
+        "--json",
+    ];
     let (received, id) = tokio::join!(run(&server, &args), app.push(crate::harness::to_user("ann"), "kept"));
     assert_eq!(received.code, Some(0), "{received:?}");
     assert_eq!(app.message(id).await.counts.get("pending"), Some(&1));

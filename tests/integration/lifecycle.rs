@@ -8,8 +8,18 @@ use crate::harness::{Call, Phone, Server, call, run, to_device, to_user};
 async fn dev_prints_exactly_one_line_with_the_members_of_the_contract() {
     let server = Server::start().await;
     let members = [
-        "ready", "http", "devices_tcp", "devices_tls", "devices_ws", "operations", "app_id", "workspace_id", "key_id",
-        "key_secret", "pid", "data",
+        "ready",
+        "http",
+        "devices_tcp",
+        "devices_tls",
+        "devices_ws",
+        "operations",
+        "app_id",
+        "workspace_id",
+        "key_id",
+        "key_secret",
+        "pid",
+        "data",
     ];
     let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&server.line).unwrap();
     assert_eq!(line.len(), members.len());
@@ -20,7 +30,10 @@ async fn dev_prints_exactly_one_line_with_the_members_of_the_contract() {
         at += found.unwrap_or_else(|| panic!("{member} is not where it belongs in {}", server.line));
     }
     assert!(server.ready.ready);
-    assert!(server.ready.devices_ws.starts_with("ws://127.0.0.1:") && server.ready.devices_ws.ends_with("/v1/socket"));
+    assert!(
+        server.ready.devices_ws.starts_with("ws://127.0.0.1:")
+            && server.ready.devices_ws.ends_with("/v1/socket")
+    );
     assert!(std::path::Path::new(&server.ready.data).is_dir());
     assert!(std::path::Path::new(&format!("/proc/{}", server.ready.pid)).exists());
 }
@@ -37,7 +50,10 @@ async fn dev_keeps_app_key_devices_and_messages_when_it_starts_again_on_the_same
     assert!(server.ended().await.success());
     server.start_again().await;
     let after = &server.ready;
-    assert_eq!((&before.app_id, &before.key_id, &before.key_secret), (&after.app_id, &after.key_id, &after.key_secret));
+    assert_eq!(
+        (&before.app_id, &before.key_id, &before.key_secret),
+        (&after.app_id, &after.key_id, &after.key_secret)
+    );
     let view = server.app().api.device(&device.device_id).await.unwrap();
     assert_eq!(view.user_id.unwrap().as_str(), "ann");
     Phone::connect(&server, device).await.receive("kept").await;
@@ -79,7 +95,9 @@ async fn what_was_acked_before_a_drain_is_not_sent_again_after_it() {
 #[tokio::test]
 async fn two_servers_do_not_share_a_data_directory() {
     let server = Server::start().await;
-    let output = run(&server, &["dev", "--json", "--ephemeral-ports", "--no-samples", "--data", &server.ready.data]).await;
+    let output =
+        run(&server, &["dev", "--json", "--ephemeral-ports", "--no-samples", "--data", &server.ready.data])
+            .await;
     assert_ne!(output.code, Some(0));
     assert!(output.out.is_empty(), "{output:?}");
     assert!(!output.err.is_empty(), "it must say why");

@@ -9,7 +9,9 @@ async fn the_description_of_the_api_is_served_to_anybody() {
     assert_eq!(answer.status, 200);
     let api: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
-    for path in ["/v1/pushes", "/v1/devices", "/v1/devices/{id}", "/v1/messages/{id}", "/v1/stats", "/v1/keys"] {
+    for path in
+        ["/v1/pushes", "/v1/devices", "/v1/devices/{id}", "/v1/messages/{id}", "/v1/stats", "/v1/keys"]
+    {
         assert!(api["paths"].get(path).is_some(), "{path} is not described");
     }
 }
@@ -26,7 +28,10 @@ async fn metrics_have_series_for_what_happened() {
     let text = answer.text();
     let series: Vec<_> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
     assert!(series.len() > 20, "{text}");
-    assert!(series.iter().all(|line| line.starts_with("carillon_") || line.starts_with("process_")), "{text}");
+    assert!(
+        series.iter().all(|line| line.starts_with("carillon_") || line.starts_with("process_")),
+        "{text}"
+    );
     for name in ["carillon_build_info", "carillon_connections", "carillon_http_requests"] {
         assert!(series.iter().any(|line| line.starts_with(name)), "no {name} in\n{text}");
     }

@@ -43,7 +43,8 @@ async fn promise_1_a_202_says_of_each_target_whether_it_was_accepted() {
     };
     let answer = app.api.push(&push, None).await.unwrap();
     assert_eq!(answer.accepted, 1);
-    let told: Vec<_> = answer.targets.iter().map(|target| (target.accepted, target.code.as_deref())).collect();
+    let told: Vec<_> =
+        answer.targets.iter().map(|target| (target.accepted, target.code.as_deref())).collect();
     assert_eq!(told, [(false, Some("device_unknown")), (true, None)]);
     phone.receive("hello").await;
 }
@@ -281,7 +282,12 @@ async fn promise_6_every_target_ends_in_exactly_one_verdict() {
     app.send(collapsing("1:0")).await;
     let rejected = app.push(to_device(&gone.device_id), "rejected").await;
     app.api.delete_device(&gone.device_id).await.unwrap();
-    let ends = [(delivered, "here", "delivered"), (expired, "away", "expired"), (replaced, "away", "replaced"), (rejected, "gone", "rejected")];
+    let ends = [
+        (delivered, "here", "delivered"),
+        (expired, "away", "expired"),
+        (replaced, "away", "replaced"),
+        (rejected, "gone", "rejected"),
+    ];
     for (id, device, state) in ends {
         expect_one_verdict(&app.await_state(id, device, state).await);
     }

@@ -25,9 +25,13 @@ async fn another_tenants_object_is_a_404_on_every_endpoint() {
         answer.expect_problem(404, code);
     }
     let path = format!("/v1/messages/{message}");
-    call(server.http(), &Call::new("GET", &path, "").signed(&ours)).await.expect_problem(404, "message_unknown");
+    call(server.http(), &Call::new("GET", &path, "").signed(&ours))
+        .await
+        .expect_problem(404, "message_unknown");
     let path = format!("/v1/keys/{}", theirs.key_id);
-    call(server.http(), &Call::new("DELETE", &path, "").signed(&ours)).await.expect_problem(404, "key_unknown");
+    call(server.http(), &Call::new("DELETE", &path, "").signed(&ours))
+        .await
+        .expect_problem(404, "key_unknown");
     theirs.push(to_device(phone.id()), "still theirs").await;
     phone.receive("still theirs").await;
 }

@@ -50,7 +50,8 @@ fn hits(path: &Path, text: &str, words: &[&str]) -> Vec<String> {
 
 #[test]
 fn everything_is_formatted() {
-    let output = Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()).output().unwrap();
+    let output =
+        Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()).output().unwrap();
     assert!(output.status.success(), "run cargo fmt --all:\n{}", String::from_utf8_lossy(&output.stdout));
 }
 
@@ -71,9 +72,10 @@ fn a_function_fits_on_a_screen() {
         for (start, line) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let is_function = line.trim_start().split("fn ").next().is_some_and(|before| {
-                line.contains("fn ") && before.split_whitespace().all(|word| {
-                    matches!(word, "pub" | "async" | "const" | "unsafe") || word.starts_with("pub(")
-                })
+                line.contains("fn ")
+                    && before.split_whitespace().all(|word| {
+                        matches!(word, "pub" | "async" | "const" | "unsafe") || word.starts_with("pub(")
+                    })
             });
             if !is_function {
                 continue;
@@ -111,7 +113,9 @@ fn no_test_is_skipped_or_expects_just_any_panic() {
 fn a_test_that_sleeps_says_why() {
     let mut found = Vec::new();
     for (path, text) in sources() {
-        let is_test_file = path.starts_with("tests") || path.ends_with("tests.rs") || path.iter().any(|part| part == "tests");
+        let is_test_file = path.starts_with("tests")
+            || path.ends_with("tests.rs")
+            || path.iter().any(|part| part == "tests");
         let (mut before, mut in_tests) = (String::new(), is_test_file);
         for (number, line) in text.lines().enumerate() {
             in_tests |= line.contains("#[cfg(test)]") && !is_test_file;
@@ -130,10 +134,15 @@ fn a_test_that_sleeps_says_why() {
 fn only_the_stores_adapter_knows_sled() {
     let found: Vec<_> = sources()
         .iter()
-        .filter(|(path, _)| !path.starts_with("actors/src/store/sled") && path.as_path() != Path::new("actors/src/store/sled.rs"))
+        .filter(|(path, _)| {
+            !path.starts_with("actors/src/store/sled")
+                && path.as_path() != Path::new("actors/src/store/sled.rs")
+        })
         .flat_map(|(path, text)| hits(path, text, &[concat!("sled", "::"), concat!("crossbeam_", "epoch")]))
         // Our own module of that name is not the crate.
-        .filter(|hit| !hit.contains(concat!("super::sled", "::")) && !hit.contains(concat!("store::sled", "::")))
+        .filter(|hit| {
+            !hit.contains(concat!("super::sled", "::")) && !hit.contains(concat!("store::sled", "::"))
+        })
         .collect();
     expect_none("sled outside its adapter", &found);
 }
@@ -143,14 +152,18 @@ fn the_engine_knows_no_http_and_the_contract_no_actors() {
     let words = [concat!("actix", "_web"), concat!("aw", "c::")];
     let mut found: Vec<_> = sources()
         .iter()
-        .filter(|(path, _)| path.starts_with("actors") || path.starts_with("sdk") || path.starts_with("loadtest"))
+        .filter(|(path, _)| {
+            path.starts_with("actors") || path.starts_with("sdk") || path.starts_with("loadtest")
+        })
         .flat_map(|(path, text)| hits(path, text, &words))
         .collect();
     found.extend(
         sources()
             .iter()
             .filter(|(path, _)| path.starts_with("sdk") || path.starts_with("loadtest"))
-            .flat_map(|(path, text)| hits(path, text, &[concat!("actix", "::"), concat!("carillon_", "actors")])),
+            .flat_map(|(path, text)| {
+                hits(path, text, &[concat!("actix", "::"), concat!("carillon_", "actors")])
+            }),
     );
     found.extend(
         sources()
@@ -168,7 +181,9 @@ fn only_the_clock_reads_a_clock() {
         .iter()
         .filter(|(path, _)| path.starts_with("actors") || path.starts_with("src"))
         .filter(|(path, _)| !allowed.contains(&path.to_str().unwrap()))
-        .flat_map(|(path, text)| hits(path, text, &[concat!("SystemTime::", "now"), concat!("time::Instant::", "now")]))
+        .flat_map(|(path, text)| {
+            hits(path, text, &[concat!("SystemTime::", "now"), concat!("time::Instant::", "now")])
+        })
         .filter(|hit| !hit.contains("tokio"))
         .collect();
     expect_none("a clock read elsewhere", &found);
@@ -214,7 +229,9 @@ fn every_dependency_has_an_allowed_licence_and_comes_from_the_registry() {
             found.push(format!("{name}: {licence}"));
         }
         let source = package["source"].as_str();
-        if source.is_some_and(|source| !source.starts_with("registry+https://github.com/rust-lang/crates.io-index")) {
+        if source.is_some_and(|source| {
+            !source.starts_with("registry+https://github.com/rust-lang/crates.io-index")
+        }) {
             found.push(format!("{name}: {source:?}"));
         }
     }
@@ -230,9 +247,11 @@ fn satisfied(licence: &str, allowed: &[&str]) -> bool {
 #[test]
 fn every_code_has_its_heading_in_the_errors_page() {
     let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
-    let headings: Vec<&str> = page.lines().filter_map(|line| line.trim_start().strip_prefix('#')).map(|line| {
-        line.trim_start_matches('#').trim().trim_matches('`')
-    }).collect();
+    let headings: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix('#'))
+        .map(|line| line.trim_start_matches('#').trim().trim_matches('`'))
+        .collect();
     let wire = fs::read_to_string(root().join("sdk/src/wire/frame.rs")).unwrap();
     let codes = wire.split("pub enum ErrorCode {").nth(1).unwrap().split('}').next().unwrap();
     let missing: Vec<String> = codes

@@ -49,7 +49,9 @@ async fn a_large_payload_passes_whole_over_every_transport() {
     let app = server.app();
     let body = "é".repeat(2_000);
     for (number, transport) in
-        [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::WebSocketText].into_iter().enumerate()
+        [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::WebSocketText]
+            .into_iter()
+            .enumerate()
     {
         let device = app.register(&format!("d{number}")).await;
         let mut phone = Phone::connect_over(transport, &server, device).await;

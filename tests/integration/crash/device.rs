@@ -133,7 +133,8 @@ impl Device {
 
     async fn pushed(&mut self, connection: &mut Connection, push: &Push) -> Option<()> {
         if let Some(user) = push.user_id.as_ref().map(ToString::to_string) {
-            let shown_to_right_person = Some(&user) == self.bound.as_ref() || Some(&user) == self.asked.as_ref();
+            let shown_to_right_person =
+                Some(&user) == self.bound.as_ref() || Some(&user) == self.asked.as_ref();
             assert!(shown_to_right_person, "{} of {:?} got {push:?}", self.name(), self.bound);
         }
         let late_ms = now().since(push.expires_at).as_millis();

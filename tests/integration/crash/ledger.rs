@@ -106,7 +106,12 @@ impl Ledger {
     /// Every message that is known to exist: answered, or seen.
     pub(crate) fn all_ids(&self) -> HashSet<MessageId> {
         let books = self.books();
-        books.accepted.values().map(|accepted| accepted.id).chain(books.sightings.values().map(|seen| seen.id)).collect()
+        books
+            .accepted
+            .values()
+            .map(|accepted| accepted.id)
+            .chain(books.sightings.values().map(|seen| seen.id))
+            .collect()
     }
 
     pub(crate) fn summary(&self) -> String {

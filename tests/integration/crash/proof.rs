@@ -64,7 +64,9 @@ fn check_one(title: &str, accepted: &Accepted, view: &MessageView, targets: &[Ta
             ("delivered", Some(device)) => {
                 assert!(ledger.has_acked(device.as_str(), title), "{title}: {device} never acked it");
             }
-            ("expired", _) => assert!(accepted.may_expire, "{title} expired long before its time: {target:?}"),
+            ("expired", _) => {
+                assert!(accepted.may_expire, "{title} expired long before its time: {target:?}")
+            }
             _ => panic!("{title} ended as {target:?}"),
         }
     }

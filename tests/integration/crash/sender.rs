@@ -48,7 +48,8 @@ impl Sender {
                 Ok(Ok(answer)) => return self.accept(title, push, &to, &answer),
                 Ok(Err(Error::Problem(problem))) if matches!(problem.status, 409 | 503) => {
                     assert!(
-                        ["busy", "unavailable", "outcome_unknown", "idempotency_in_flight"].contains(&problem.code.as_str()),
+                        ["busy", "unavailable", "outcome_unknown", "idempotency_in_flight"]
+                            .contains(&problem.code.as_str()),
                         "{problem:?}"
                     );
                     if key.is_none() {

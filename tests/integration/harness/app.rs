@@ -1,8 +1,8 @@
 //! An app server, in the tests' words.
 
 use carillon_sdk::api::{
-    DeviceRegistered, Lane, MessageView, Platform, PushAccepted, PushRequest, RegisterDevice, StatsRow, Target,
-    TargetView,
+    DeviceRegistered, Lane, MessageView, Platform, PushAccepted, PushRequest, RegisterDevice, StatsRow,
+    Target, TargetView,
 };
 use carillon_sdk::client::server::{Error, StatsQuery};
 use carillon_sdk::client::{AppServer, Trust};
@@ -67,7 +67,13 @@ impl App {
     }
 
     pub(crate) async fn push_for(&self, ttl_s: u64, to: Target, title: &str) -> MessageId {
-        self.send(PushRequest { to, title: Some(title.to_owned()), ttl_s: Some(ttl_s), ..PushRequest::default() }).await
+        self.send(PushRequest {
+            to,
+            title: Some(title.to_owned()),
+            ttl_s: Some(ttl_s),
+            ..PushRequest::default()
+        })
+        .await
     }
 
     pub(crate) async fn send(&self, push: PushRequest) -> MessageId {
@@ -77,7 +83,9 @@ impl App {
     }
 
     pub(crate) async fn push_once(&self, key: &str, to: Target, title: &str) -> Result<PushAccepted, Error> {
-        self.api.push(&PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }, Some(key)).await
+        self.api
+            .push(&PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }, Some(key))
+            .await
     }
 
     pub(crate) async fn message(&self, id: MessageId) -> MessageView {

@@ -2,8 +2,8 @@
 
 use carillon_sdk::client::{Address, Connection, Trust};
 use carillon_sdk::wire::{
-    self, Ack, Bind, BindAnswer, ErrorCode, ErrorFrame, Frame, Goodbye, GoodbyeReason, Hello, Push, Report, ReportKind,
-    Unbind, Welcome,
+    self, Ack, Bind, BindAnswer, ErrorCode, ErrorFrame, Frame, Goodbye, GoodbyeReason, Hello, Push, Report,
+    ReportKind, Unbind, Welcome,
 };
 use carillon_sdk::{DeviceId, MessageId};
 
@@ -36,7 +36,8 @@ impl Phone {
 
     pub(crate) async fn connect_over(transport: Transport, server: &Server, device: Registered) -> Self {
         let mut connection = dial(transport, server, &device).await;
-        let hello = Hello { version: wire::VERSION, credential: device.credential.clone(), ..Hello::default() };
+        let hello =
+            Hello { version: wire::VERSION, credential: device.credential.clone(), ..Hello::default() };
         connection.send(&Frame::Hello(hello)).await.unwrap();
         match within("a welcome", connection.next()).await.unwrap() {
             Some(Frame::Welcome(welcome)) => Self { device, welcome, connection, transport },

@@ -14,7 +14,9 @@ pub(crate) struct Output {
 impl Output {
     /// Each line of standard output as JSON.
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
-        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line} {self:?}"));
+        let read = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line} {self:?}"))
+        };
         self.out.lines().map(read).collect()
     }
 }

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use carillon_sdk::KeyId;
-use carillon_sdk::client::{AppServer, Trust};
 use carillon_sdk::api::{AppCreated, CreateApp};
+use carillon_sdk::client::{AppServer, Trust};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -47,9 +47,11 @@ impl Server {
     /// The same with environment variables, such as `("CARILLON_LIMITS_ACK_TIMEOUT", "300ms")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("carillon-test-").unwrap();
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (child, line) = launch(&data, &settings).await;
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the ready line {line}"));
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the ready line {line}"));
         Self { ready, line, child, data, settings }
     }
 
@@ -98,7 +100,8 @@ impl Server {
 
     /// SIGTERM; the server goes on draining.
     pub(crate) fn terminate(&self) {
-        let status = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
+        let status =
+            Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
         assert!(status.success(), "send SIGTERM");
     }
 
