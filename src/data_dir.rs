@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// From which key secrets and device credentials are derived.
+pub type Master = [u8; 32];
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{what} {path}")]
@@ -14,6 +17,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("{0} does not hold 64 hexadecimal digits; restore it from a backup")]
+    Master(PathBuf),
 }
 
 /// A directory only its owner can read.
@@ -57,6 +62,28 @@ impl DataDir {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// The master secret in `master.key`, drawn at the first start. A damaged one is an error and
+    /// never replaced: every credential hangs on it.
+    pub fn master(&self) -> Result<Master, Error> {
+        const NAME: &str = "master.key";
+        let path = self.file(NAME);
+        if let Some(text) = self.read(NAME)? {
+            let mut master = Master::default();
+            return match hex::decode_to_slice(text.trim(), &mut master) {
+                Ok(()) => Ok(master),
+                Err(_) => Err(Error::Master(path)),
+            };
+        }
+        let mut master = Master::default();
+        getrandom::fill(&mut master).map_err(|error| Error::Io {
+            what: "draw",
+            path,
+            source: io::Error::other(error.to_string()),
+        })?;
+        self.write_secret(NAME, &format!("{}\n", hex::encode(master)))?;
+        Ok(master)
     }
 
     /// A file's text, None when it is not there.
@@ -107,6 +134,17 @@ mod tests {
         assert_eq!(DirFacts::of(&dir.file("operator.key")).mode, Some(0o600));
         assert_eq!(dir.read("operator.key").unwrap().as_deref(), Some("operator secret"));
         assert_eq!(dir.read("nothing").unwrap(), None);
+    }
+
+    #[test]
+    fn the_master_secret_is_drawn_once_and_a_damaged_one_is_never_replaced() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temp.path()).unwrap();
+        let master = dir.master().unwrap();
+        assert_ne!(master, Master::default());
+        assert_eq!(dir.master().unwrap(), master);
+        dir.write_secret("master.key", "half a sec").unwrap();
+        assert!(matches!(dir.master(), Err(Error::Master(_))));
     }
 
     #[test]

@@ -20,8 +20,8 @@ use carillon_sdk::api::DeviceAddresses;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit::{Code, Failure};
-use crate::config::{Config, Secret};
-use crate::data_dir::DataDir;
+use crate::config::Config;
+use crate::data_dir::{DataDir, Master};
 use crate::devices::{self, Certificate, Doors, OpenDoors};
 use crate::{http, operations};
 
@@ -75,8 +75,17 @@ pub fn in_system(main: impl Future<Output = Result<(), Failure>>) -> Result<(), 
     actix_rt::System::new().block_on(main)
 }
 
+/// The settings' own, or the one in the data directory.
+pub fn master(config: &Config, dir: &DataDir) -> Result<Master, Failure> {
+    match &config.store.master {
+        Some(master) => Ok(master.bytes()),
+        None => dir.master().map_err(Failure::from_error),
+    }
+}
+
 impl Server {
-    pub async fn start(config: &Config, master: &Secret, setup: Setup) -> Result<Self, Failure> {
+    pub async fn start(config: &Config, master: Master, setup: Setup) -> Result<Self, Failure> {
+        let metrics = operations::install_recorder().map_err(Failure::from_error)?;
         let engine = Engine::start(config.engine(master), Clock::system())
             .map_err(|error| Failure::of(Code::Internal, &error))?;
         let doors = Doors::bind(&door_settings(config, &setup)?).map_err(Failure::from_error)?;
@@ -95,7 +104,8 @@ impl Server {
         let http_handle = server.handle();
         actix_rt::spawn(server);
         let (listener, operations) = bind("operations.listen", setup.free(config.operations.listen))?;
-        let server = operations::start(engine.clone(), listener, setup.panics).map_err(Failure::from_error)?;
+        let server = operations::start(engine.clone(), metrics, listener, setup.panics)
+            .map_err(Failure::from_error)?;
         actix_rt::spawn(server);
         let doors = doors.open(&engine).map_err(Failure::from_error)?;
         Ok(Self { http, operations, engine, addresses, doors, http_handle, window: config.drain.window })

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::exit::{Code, Failure};
-use crate::config::{Config, Layer, Secret, master_secret};
+use crate::config::{Config, Layer, Secret};
 use crate::data_dir::{DataDir, DirFacts};
 use crate::devices::Certificate;
 use crate::lifecycle::{self, Reload, Server, Setup};
@@ -36,11 +36,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let logging = log::start(&config.log);
     lifecycle::in_system(async {
         let dir = DataDir::open(&config.store.dir).map_err(Failure::from_error)?;
-        let master = master(&config)?;
+        let master = lifecycle::master(&config, &dir)?;
         let http = certificate(config.http.tls.as_ref())?;
         let devices = certificate(config.devices.tls_files.as_ref())?;
-        let setup = Setup { http_certificate: http.clone(), device_certificate: devices.clone(), ..Setup::default() };
-        let server = Server::start(&config, &master, setup).await?;
+        let setup =
+            Setup { http_certificate: http.clone(), device_certificate: devices.clone(), ..Setup::default() };
+        let server = Server::start(&config, master, setup).await?;
         server.keep_operator_key(&dir)?;
         server.announce();
         server.run_until_stopped(|| reload(args, &logging, http.as_ref(), devices.as_ref())).await
@@ -59,14 +60,6 @@ fn read(args: &Args) -> Result<Config, Failure> {
     Ok(settings::read(Base::Serve, args.config.as_deref(), Layer::flags(flags))?.config)
 }
 
-/// The settings' own, or the one in the data directory.
-fn master(config: &Config) -> Result<Secret, Failure> {
-    match &config.store.master {
-        Some(master) => Ok(master.clone()),
-        None => master_secret(&config.store.dir).map_err(Failure::from_error),
-    }
-}
-
 fn certificate(files: Option<&crate::config::TlsFiles>) -> Result<Option<Certificate>, Failure> {
     let Some(files) = files else { return Ok(None) };
     let certificate = Certificate::load(&files.cert, &files.key)
@@ -75,7 +68,12 @@ fn certificate(files: Option<&crate::config::TlsFiles>) -> Result<Option<Certifi
 }
 
 /// What SIGHUP reloads: the certificates and the log level. Everything else wants a restart.
-fn reload(args: &Args, logging: &log::Logging, http: Option<&Certificate>, devices: Option<&Certificate>) -> Reload {
+fn reload(
+    args: &Args,
+    logging: &log::Logging,
+    http: Option<&Certificate>,
+    devices: Option<&Certificate>,
+) -> Reload {
     let config = match read(args) {
         Ok(config) => config,
         Err(failure) => return Reload::Refused(failure.text),

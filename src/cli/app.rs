@@ -56,7 +56,10 @@ impl Operator {
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some(key_id), Some(secret), None) => self.server.connect_as(key_id, secret.to_owned()),
-            _ => Err(Failure::new(Code::Usage, format!("{} does not hold a key id and a secret", path.display()))),
+            _ => Err(Failure::new(
+                Code::Usage,
+                format!("{} does not hold a key id and a secret", path.display()),
+            )),
         }
     }
 }

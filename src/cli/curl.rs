@@ -66,7 +66,8 @@ fn read(data: &str) -> Result<Bytes, Failure> {
 
 /// The line of a shell that sends the same. Valid for five minutes, once.
 fn equal(method: &str, url: &str, authorization: &str, body: &[u8]) -> String {
-    let mut line = format!("curl -X {method} {} -H {}", quoted(url), quoted(&format!("Authorization: {authorization}")));
+    let mut line =
+        format!("curl -X {method} {} -H {}", quoted(url), quoted(&format!("Authorization: {authorization}")));
     if !body.is_empty() {
         let body = String::from_utf8_lossy(body);
         line = format!("{line} -H 'Content-Type: application/json' --data-binary {}", quoted(&body));

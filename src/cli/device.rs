@@ -114,7 +114,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
 fn too_late(args: &Args) -> Result<(), Failure> {
     match args.count {
         None => Ok(()),
-        Some(count) => Err(Failure::new(Code::Failure, format!("fewer than {count} message(s) came in time"))),
+        Some(count) => {
+            Err(Failure::new(Code::Failure, format!("fewer than {count} message(s) came in time")))
+        }
     }
 }
 
@@ -172,7 +174,9 @@ async fn credential(args: &Args) -> Result<Credential, Failure> {
     let registered = match args.client_key.as_deref().filter(|key| !key.is_empty()) {
         Some(key) => {
             let trust = args.server.trust()?;
-            carillon_sdk::client::register(&args.server.server, key, &request, &trust).await.map_err(failure)?
+            carillon_sdk::client::register(&args.server.server, key, &request, &trust)
+                .await
+                .map_err(failure)?
         }
         None => args.server.connect()?.client.register_device(&request).await.map_err(failure)?,
     };
@@ -191,8 +195,9 @@ fn read(path: &Path) -> Result<Option<Credential>, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::new(Code::Usage, format!("read {}: {error}", path.display()))),
     };
-    let credential = serde_json::from_str(&text)
-        .map_err(|error| Failure::new(Code::Usage, format!("{} is no credential file: {error}", path.display())))?;
+    let credential = serde_json::from_str(&text).map_err(|error| {
+        Failure::new(Code::Usage, format!("{} is no credential file: {error}", path.display()))
+    })?;
     Ok(Some(credential))
 }
 

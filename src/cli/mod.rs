@@ -1,18 +1,18 @@
 //! The command line. Every command has its file; what they share is where they connect
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
-pub mod exit;
-pub mod out;
-pub mod server;
-pub mod push;
-pub mod device;
-pub mod message;
-pub mod stats;
-pub mod key;
 pub mod app;
-pub mod token;
-pub mod curl;
 pub mod config;
+pub mod curl;
+pub mod device;
+pub mod exit;
+pub mod key;
+pub mod message;
+pub mod out;
+pub mod push;
+pub mod server;
+pub mod stats;
+pub mod token;
 
 use clap::{Parser, Subcommand};
 
@@ -74,7 +74,9 @@ pub fn version(json: bool) -> Result<(), Failure> {
     let (version, protocol) = (env!("CARGO_PKG_VERSION"), carillon_sdk::wire::VERSION);
     let platform = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     if json {
-        return out::json(&serde_json::json!({ "version": version, "protocol": protocol, "platform": platform }));
+        return out::json(
+            &serde_json::json!({ "version": version, "protocol": protocol, "platform": platform }),
+        );
     }
     out::line(&format!("carillon {version} (device protocol {protocol}, {platform})"))
 }

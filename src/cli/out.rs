@@ -10,12 +10,15 @@ use super::exit::{Code, Failure};
 /// A line on stdout. A reader that hung up (`| head`) ends the command without a fuss.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Failure::new(Code::Failure, format!("write to stdout: {error}")))
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new(Code::Failure, format!("write to stdout: {error}")))
 }
 
 /// One JSON value on a line of its own.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
+    let text =
+        serde_json::to_string(value).map_err(|error| Failure::new(Code::Failure, error.to_string()))?;
     line(&text)
 }
 
@@ -47,7 +50,8 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
 /// Bold on a terminal, unless NO_COLOR is set (to anything but nothing).
 #[must_use]
 pub fn bold(text: &str) -> String {
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour =
+        io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 

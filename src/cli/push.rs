@@ -75,7 +75,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
     out::line(&format!("{} accepted for {} target(s)", answer.message_id, answer.accepted))?;
     for target in answer.targets.iter().filter(|target| !target.accepted) {
-        let name = target.device_id.as_ref().map(DeviceId::as_str).or(target.user_id.as_ref().map(UserId::as_str));
+        let name =
+            target.device_id.as_ref().map(DeviceId::as_str).or(target.user_id.as_ref().map(UserId::as_str));
         out::note(&format!("{}: {}", name.unwrap_or("?"), target.code.as_deref().unwrap_or("refused")));
     }
     Ok(())

@@ -43,7 +43,9 @@ impl FromStr for Span {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        crate::config::span_of(text).map(Self).ok_or("expected a number and ms, s, m, h or d, such as 90s or 1h30m")
+        crate::config::span_of(text)
+            .map(Self)
+            .ok_or("expected a number and ms, s, m, h or d, such as 90s or 1h30m")
     }
 }
 
@@ -101,9 +103,8 @@ impl ServerArgs {
     /// A token with which `device` binds `user`, signed with the key.
     pub fn bind_token(&self, device_id: DeviceId, user_id: UserId, ttl: Ttl) -> Result<String, Failure> {
         let Connected { key_id, secret, .. } = self.connect()?;
-        let app_id = given(self.app_id.as_deref()).ok_or_else(|| {
-            Failure::new(Code::Usage, "no app-id: give --app-id or set CARILLON_APP_ID")
-        })?;
+        let app_id = given(self.app_id.as_deref())
+            .ok_or_else(|| Failure::new(Code::Usage, "no app-id: give --app-id or set CARILLON_APP_ID"))?;
         let token = BindToken {
             app_id: parsed(AppId::parse(app_id), "the app id")?,
             workspace_id: parsed(WorkspaceId::parse(&self.workspace_id), "the workspace id")?,

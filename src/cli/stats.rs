@@ -68,8 +68,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         return out::json(&stats);
     }
     let head = [
-        "start", "group", "accepted", "sent", "arrived", "shown", "opened", "dismissed", "expired", "replaced",
-        "revoked", "failed",
+        "start",
+        "group",
+        "accepted",
+        "sent",
+        "arrived",
+        "shown",
+        "opened",
+        "dismissed",
+        "expired",
+        "replaced",
+        "revoked",
+        "failed",
     ];
     let rows: Vec<Vec<String>> = stats.rows.iter().map(row).collect();
     out::table(&head, &rows)
@@ -86,12 +96,22 @@ fn dimension(by: DimensionArg) -> Dimension {
 }
 
 fn row(row: &StatsRow) -> Vec<String> {
-    let group: Vec<String> = row.group.iter().map(|(dimension, value)| format!("{dimension}={value}")).collect();
+    let group: Vec<String> =
+        row.group.iter().map(|(dimension, value)| format!("{dimension}={value}")).collect();
     let counts = [
-        row.accepted, row.sent, row.arrived, row.shown, row.opened, row.dismissed, row.expired, row.replaced,
-        row.revoked, row.failed,
+        row.accepted,
+        row.sent,
+        row.arrived,
+        row.shown,
+        row.opened,
+        row.dismissed,
+        row.expired,
+        row.replaced,
+        row.revoked,
+        row.failed,
     ];
-    let mut cells = vec![out::time(row.start), if group.is_empty() { "-".to_owned() } else { group.join(" ") }];
+    let mut cells =
+        vec![out::time(row.start), if group.is_empty() { "-".to_owned() } else { group.join(" ") }];
     cells.extend(counts.iter().map(u64::to_string));
     cells
 }

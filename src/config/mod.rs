@@ -17,10 +17,10 @@ mod value;
 
 pub use layer::{Given, Layer, Origin, Raw};
 pub use reader::Mistake;
-pub(crate) use value::span_of;
 pub use sections::{
     Config, Devices, Drain, Engine, Http, Log, LogFormat, Operations, Rate, Rates, Secret, Store, TlsFiles,
 };
+pub(crate) use value::span_of;
 
 /// What `config print --show-origin` prints of one key. A secret's value reads `"***"`.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

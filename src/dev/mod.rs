@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::exit::{Code, Failure};
 use crate::cli::out;
-use crate::config::{Config, Layer, master_secret};
+use crate::config::{Config, Layer};
 use crate::data_dir::DataDir;
 use crate::devices::Certificate;
 use crate::lifecycle::{self, Reload, Server, Setup};
@@ -72,10 +72,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 async fn serve(args: &Args, dir: &DataDir, config: &Config) -> Result<(), Failure> {
     let made = certificate::in_dir(dir)?;
     let certificate = Certificate::load(&made.certificate, &made.key).map_err(Failure::from_error)?;
-    let master = match &config.store.master {
-        Some(master) => master.clone(),
-        None => master_secret(dir.path()).map_err(Failure::from_error)?,
-    };
+    let master = lifecycle::master(config, dir)?;
     let setup = Setup {
         device_certificate: Some(certificate),
         ca_pem: Some(made.ca_pem),
@@ -83,7 +80,7 @@ async fn serve(args: &Args, dir: &DataDir, config: &Config) -> Result<(), Failur
         any_port: true,
         ..Setup::default()
     };
-    let server = Server::start(config, &master, setup).await?;
+    let server = Server::start(config, master, setup).await?;
     server.keep_operator_key(dir)?;
     let app = app(server.engine.store()).await?;
     let key = key(server.engine.store(), &app).await?;
@@ -150,8 +147,18 @@ fn say(args: &Args, dir: &DataDir, server: &Server, app: &AppInfo, key: &KeyInfo
 
 impl Ready<'_> {
     fn for_people(&self, samples: bool) -> String {
-        let Self { http, devices_tcp, devices_tls, devices_ws, operations, app_id, key_id, key_secret, data, .. } =
-            self;
+        let Self {
+            http,
+            devices_tcp,
+            devices_tls,
+            devices_ws,
+            operations,
+            app_id,
+            key_id,
+            key_secret,
+            data,
+            ..
+        } = self;
         let program = std::env::args().next().filter(|name| !name.contains("target/"));
         let program = program.map_or("cargo run --release --".to_owned(), |_| "carillon".to_owned());
         let title = out::bold("Carillon is ready.");

@@ -32,7 +32,8 @@ pub(super) async fn start(
             app_version: Some("1.0".to_owned()),
             ..RegisterDevice::default()
         };
-        let registered = engine.store().register(app.app, request, None).await.map_err(Failure::from_error)?;
+        let registered =
+            engine.store().register(app.app, request, None).await.map_err(Failure::from_error)?;
         engine.bind(registered.device, Some(user), None).await.map_err(Failure::from_error)?;
         let options = Options::new(Address::Tcp(tcp.clone()), registered.credential);
         let client = DeviceClient::connect(options).await.map_err(Failure::from_error)?;
