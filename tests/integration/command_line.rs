@@ -6,23 +6,21 @@ use crate::harness::{Server, run};
 async fn a_push_from_the_command_line_reaches_a_device_on_the_command_line() {
     let server = Server::start().await;
     let credential = format!("{}/credential.json", server.ready.data);
-    let receiving = run(
-        &server,
-        &[
-            "device",
-            "--credential",
-            &credential,
-            "--device-id",
-            "terminal",
-            "--user",
-            "ann",
-            "--count",
-            "2",
-            "--timeout",
-            "25s",
-            "--json",
-        ],
-    );
+    let args = [
+        "device",
+        "--credential",
+        &credential,
+        "--device-id",
+        "terminal",
+        "--user",
+        "ann",
+        "--count",
+        "2",
+        "--timeout",
+        "25s",
+        "--json",
+    ];
+    let receiving = run(&server, &args);
     let sending = async {
         // To a user, so that it waits for the device to bind, whenever that is.
         let sent =
@@ -54,26 +52,25 @@ async fn a_device_reuses_its_credential_file_on_every_transport() {
     let server = Server::start().await;
     let credential = format!("{}/credential.json", server.ready.data);
     for transport in ["tcp", "tls", "ws"] {
-        let receiving = run(
-            &server,
-            &[
-                "device",
-                "--credential",
-                &credential,
-                "--device-id",
-                "terminal",
-                "--user",
-                "ann",
-                "--transport",
-                transport,
-                "--count",
-                "1",
-                "--timeout",
-                "25s",
-                "--json",
-            ],
-        );
-        let sending = run(&server, &["push", "--user", "ann", "--title", transport, "--ttl", "60s"]);
+        let args = [
+            "device",
+            "--credential",
+            &credential,
+            "--device-id",
+            "terminal",
+            "--user",
+            "ann",
+            "--transport",
+            transport,
+            "--count",
+            "1",
+            "--timeout",
+            "25s",
+            "--json",
+        ];
+        let receiving = run(&server, &args);
+        let args = ["push", "--user", "ann", "--title", transport, "--ttl", "60s"];
+        let sending = run(&server, &args);
         let (received, sent) = tokio::join!(receiving, sending);
         assert_eq!(sent.code, Some(0), "{sent:?}");
         assert_eq!(received.code, Some(0), "{received:?}");

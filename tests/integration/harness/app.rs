@@ -17,7 +17,6 @@ pub(crate) type Registered = DeviceRegistered;
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) api: AppServer,
-    pub(crate) http: String,
     pub(crate) key_id: KeyId,
     pub(crate) secret: String,
     app_id: AppId,
@@ -30,7 +29,6 @@ impl App {
         let api = AppServer::new(&server.ready.http, key_id.clone(), secret, &Trust::Web).unwrap();
         Self {
             api,
-            http: server.http().to_owned(),
             key_id,
             secret: secret.to_owned(),
             app_id: server.ready.app_id.parse().unwrap(),
@@ -51,10 +49,6 @@ impl App {
 
     pub(crate) async fn bind(&self, device: &DeviceId, user: &str) {
         self.api.bind(device, &user.parse().unwrap()).await.unwrap();
-    }
-
-    pub(crate) async fn unbind(&self, device: &DeviceId) {
-        self.api.unbind(device).await.unwrap();
     }
 
     /// A push with this title and the default options; all targets must be accepted.

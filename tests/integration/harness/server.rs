@@ -107,11 +107,12 @@ impl Server {
 
     /// How the process ended by itself.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        super::eventually("the server to end", async || self.child.try_wait().unwrap()).await
+        super::eventually("the server to end", async || self.exit_status()).await
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// None while it lives.
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// `host:port` of the operations listener.
