@@ -63,14 +63,12 @@ metrics! {
     STORE_BYTES: Gauge = "carillon_store_size_bytes";
     /// Operations waiting for a commit.
     STORE_INTAKE: Gauge = "carillon_store_intake_operations";
-    /// Hints to sessions that already knew the message, or targets stored before: by where.
+    /// Targets that a retry named again and that were stored before, by where it showed.
     DUPLICATES: Counter = "carillon_duplicates_suppressed_total";
     /// Actors that died and were made anew, by kind.
     RESTARTS: Counter = "carillon_actor_restarts_total";
     /// Messages that found a mailbox full, by the receiver's kind and what was done.
     MAILBOX_FULL: Counter = "carillon_actor_mailbox_full_total";
-    /// Messages waiting in the shards' mailboxes: the deepest.
-    MAILBOX_DEPTH: Gauge = "carillon_actor_mailbox_depth";
     /// Frames and fields of types this version does not know, skipped.
     FRAMES_UNKNOWN: Counter = "carillon_frames_unknown_total";
     /// Frames answered by an Error frame, by code.
@@ -79,4 +77,36 @@ metrics! {
     CLOCK_JUMPS: Counter = "carillon_clock_jumps_total";
     /// Resident memory of the process in bytes.
     RESIDENT_BYTES: Gauge = "process_resident_memory_bytes";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every source file below `dir`, in one text.
+    fn sources(dir: &std::path::Path) -> String {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .filter(|path| !path.ends_with("names.rs"))
+            .map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap() })
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_is_touched_by_some_code() {
+        let code = sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        let declared = include_str!("names.rs");
+        for metric in ALL {
+            let at = declared.find(&format!("= \"{}\"", metric.name)).unwrap();
+            let constant = declared[..at].rsplit('\n').next().unwrap().split(':').next().unwrap().trim();
+            assert!(code.contains(&format!("names::{constant}")), "nothing touches {}", metric.name);
+        }
+    }
+
+    #[test]
+    fn counters_end_in_total_and_nothing_else_does() {
+        for metric in ALL {
+            assert_eq!(metric.shape == Shape::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        }
+    }
 }

@@ -54,7 +54,12 @@ pub(crate) async fn push(shared: &Shared, push: Push) -> Result<Pushed, Refusal>
     let id = MessageId::derived(&namespace(push.app), &idempotency.key);
     let now = shared.clock.now();
     let until = (now + shared.limits.idempotency_keep).max(now + push.ttl);
+    let all = matches!(push.to, To::All);
     let pushed = deliver(shared, push, id).await?;
+    if pushed.accepted == 0 && !all {
+        // Nothing happened: a retry is let in to try again, and not told for a day that a queue was full.
+        return Ok(pushed);
+    }
     let answer = Answer { id, accepted: pushed.accepted, outcomes: pushed.outcomes.clone() };
     // An answer is numbers and a list: it always serializes.
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
@@ -165,7 +170,11 @@ async fn online_devices(
 ) -> Result<Vec<Outcome>, Refusal> {
     let due = Arc::new(Encoded::new(message, None, shared.next_online_seq(), None));
     let taken = hand_over(shared, &due, devices).await?;
-    Ok(taken.into_iter().map(outcome).collect())
+    let answer = |(device, taken): (&Device, bool)| match outcome(taken) {
+        Outcome::Offline if *device == Device::unknown(device.app) => Outcome::Gone,
+        outcome => outcome,
+    };
+    Ok(devices.iter().zip(taken).map(answer).collect())
 }
 
 /// Every device the user is logged in on; accepted when any of them took it.

@@ -220,7 +220,7 @@ impl Session {
             return;
         }
         self.reading = Reading::Behind;
-        let mut whole = page.due.is_empty() || !page.more;
+        let mut whole = !page.more;
         for due in &page.due {
             // Places up to a queue's head were dealt with, by hints since the last page.
             let is_new = self.queue_of(due).is_some_and(|queue| due.seq > self.heads[queue]);

@@ -45,7 +45,7 @@ pub(super) async fn start(
 /// Until the server ends, which ends the client.
 async fn print(device: DeviceId, client: DeviceClient, quiet: bool) {
     while let Ok(push) = client.next_push().await {
-        let line = format!("{device:<10} {}", device::text(&push));
+        let line = format!("{:<10} {}", device.as_str(), device::text(&push));
         let printed = if quiet { Ok(out::note(&line)) } else { out::line(&line) };
         if printed.is_err() {
             return;

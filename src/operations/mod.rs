@@ -16,7 +16,8 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use carillon_actors::engine::{Engine, Kind, Readiness};
-use metrics::{Unit, describe_gauge, gauge};
+use carillon_actors::names::{self, Shape};
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,13 @@ pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let handle = recorder()?.install_recorder()?;
     describe_gauge!("carillon_build_info", Unit::Count, "Always 1; the labels say what runs");
     gauge!("carillon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for metric in names::ALL {
+        match metric.shape {
+            Shape::Counter => describe_counter!(metric.name, metric.help),
+            Shape::Gauge => describe_gauge!(metric.name, metric.help),
+            Shape::Histogram => describe_histogram!(metric.name, metric.help),
+        }
+    }
     crate::http::describe_metrics();
     Ok(handle)
 }

@@ -9,6 +9,7 @@ const TICKS_PER_S: f64 = 100.0;
 
 /// Reads /proc once a scrape. What cannot be read is left out.
 pub(super) fn observe() {
+    // The engine sets it once a minute too; a scrape wants the moment's.
     if let Ok(status) = fs::read_to_string("/proc/self/status") {
         if let Some(kilobytes) = field(&status, "VmRSS:") {
             gauge!("process_resident_memory_bytes").set(kilobytes * 1024.0);

@@ -276,19 +276,52 @@ async fn every_answer_carries_a_request_id_and_keeps_the_callers() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses_one_target_and_loses_nothing() {
-    let server = Server::start_with(&[("CARILLON_LIMITS_PENDING_MAX", "3")]).await;
+async fn what_is_not_there_or_not_well_formed_says_so() {
+    let scene = Scene::set().await;
+    for (path, status, code) in [
+        ("/v1/users/nobody", 404, "user_unknown"),
+        ("/v1/messages/00000000-0000-0000-0000-000000000000", 404, "message_unknown"),
+        ("/v1/messages/not-an-id", 400, "message_id_invalid"),
+        ("/v1/devices?limit=0", 400, "query_invalid"),
+        ("/v1/devices?cursor=nonsense", 400, "cursor_invalid"),
+        ("/v1/devices?shoe_size=44", 400, "query_invalid"),
+        ("/v1/stats?from=5&to=1", 400, "query_invalid"),
+        ("/v1/stats?group_by=shoe_size", 400, "query_invalid"),
+    ] {
+        call(scene.server.http(), &Call::new("GET", path, "").signed(&scene.app))
+            .await
+            .expect_problem(status, code);
+    }
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn too_many_requests_are_told_when_to_come_back() {
+    let settings = &[("CARILLON_RATES_KEY_PER_S", "1"), ("CARILLON_RATES_KEY_BURST", "3")];
+    let server = Server::start_with(settings).await;
     let app = server.app();
-    let device = app.register("d").await;
-    for number in 0..3 {
-        app.push(to_device(&device.device_id), &number.to_string()).await;
+    for _ in 0..10 {
+        let answer = call(server.http(), &Call::new("GET", "/v1/devices", "").signed(&app)).await;
+        if answer.status != 200 {
+            answer.expect_problem(429, "rate_limited");
+            let after = answer.header("retry-after").and_then(|after| after.parse::<u64>().ok());
+            assert!(after.is_some_and(|seconds| seconds >= 1), "{}", answer.head);
+            return;
+        }
     }
-    let body = r#"{"to":{"devices":["d"]},"title":"one too many"}"#;
-    let answer = call(server.http(), &Call::new("POST", "/v1/pushes", body).signed(&app)).await;
-    answer.expect_problem(429, "queue_full");
-    assert!(answer.header("retry-after").is_some());
-    let mut phone = Phone::connect(&server, device).await;
-    for number in 0..3 {
-        phone.receive(&number.to_string()).await;
+    panic!("ten at once are more than three");
+}
+
+#[tokio::test]
+async fn bearer_is_taken_only_from_a_key_that_allows_it() {
+    let scene = Scene::set().await;
+    let strict = scene.app.api.create_key(&carillon_sdk::api::CreateKey::default()).await.unwrap();
+    let (key, secret) = (scene.app.key_id.to_string(), scene.app.secret.clone());
+    for (key, secret, status) in [(key, secret, 200), (strict.key.key_id.to_string(), strict.secret, 401)] {
+        let bearer =
+            Call::new("GET", "/v1/devices", "").header("Authorization", &format!("Bearer {key}.{secret}"));
+        let answer = call(scene.server.http(), &bearer).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
     }
+    scene.end_unharmed().await;
 }

@@ -102,14 +102,6 @@ async fn a_device_that_does_not_ack_leaves_its_message_pending() {
 }
 
 #[tokio::test]
-async fn a_push_that_nobody_takes_is_refused_with_its_own_exit_code() {
-    let server = Server::start().await;
-    let output = run(&server, &["push", "--device", "nobody", "--title", "hello"]).await;
-    assert!(matches!(output.code, Some(3 | 4)), "{output:?}");
-    assert!(output.err.contains("device"), "{output:?}");
-}
-
-#[tokio::test]
 async fn curl_signs_and_prints_what_the_api_answered() {
     let server = Server::start().await;
     server.app().register("d").await;
@@ -129,9 +121,53 @@ async fn statistics_are_read_from_the_command_line() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_temporary_failure() {
+async fn exit_codes_say_what_went_wrong() {
     let mut server = Server::start().await;
+    for (args, code) in [
+        (&["push", "--device", "nobody", "--title", "x"][..], 4),
+        (&["push", "--title", "x"][..], 2),
+        (&["device", "--count", "1", "--timeout", "1s"][..], 1),
+        (&["curl", "GET", "/v1/devices"][..], 0),
+        (&["stats", "--json"][..], 0),
+        (&["key", "list", "--json"][..], 0),
+        (&["version", "--json"][..], 0),
+    ] {
+        let output = run(&server, args).await;
+        assert_eq!(output.code, Some(code), "{args:?}: {output:?}");
+        assert_eq!(output.err.is_empty(), code == 0, "{args:?} must say why, and only then: {output:?}");
+    }
     server.kill();
     let output = run(&server, &["push", "--user", "ann", "--title", "hello"]).await;
     assert_eq!(output.code, Some(75), "{output:?}");
+}
+
+#[tokio::test]
+async fn serve_refuses_what_is_not_safe_each_in_a_sentence() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let file = dir.path().join("carillon.toml");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, format!("[http]\nlisten = \"0.0.0.0:0\"\n[store]\ndir = {:?}\n", dir.path()))
+        .unwrap();
+    let output = run(&server, &["serve", "--config", file]).await;
+    assert_eq!(output.code, Some(64), "{output:?}");
+    for word in ["TLS", "--behind-proxy", "others can read"] {
+        assert!(output.err.contains(word), "{word}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_of_a_configuration_is_reported_at_once() {
+    let server = Server::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("carillon.toml");
+    let file = file.to_str().unwrap();
+    std::fs::write(file, "[http]\nlisten = 7\nlissten = \"x\"\n[limits]\nttl_max = \"soon\"\n").unwrap();
+    let output = run(&server, &["config", "check", file]).await;
+    assert_eq!(output.code, Some(64), "{output:?}");
+    for mistake in ["http.listen", "lissten", "limits.ttl_max"] {
+        assert!(output.err.contains(mistake) || output.out.contains(mistake), "{mistake}: {output:?}");
+    }
 }

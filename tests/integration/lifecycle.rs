@@ -116,3 +116,14 @@ async fn a_server_that_is_ready_says_so_and_one_that_drains_does_not() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn secrets_on_disk_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start().await;
+    for file in ["master.key", "operator.key"] {
+        let path = std::path::Path::new(&server.ready.data).join(file);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file} is {mode:o}");
+    }
+}

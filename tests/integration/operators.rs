@@ -32,8 +32,23 @@ async fn metrics_have_series_for_what_happened() {
         series.iter().all(|line| line.starts_with("carillon_") || line.starts_with("process_")),
         "{text}"
     );
-    for name in ["carillon_build_info", "carillon_connections", "carillon_http_requests"] {
-        assert!(series.iter().any(|line| line.starts_with(name)), "no {name} in\n{text}");
+    for name in [
+        "carillon_build_info",
+        "carillon_api_requests_total",
+        "carillon_api_request_duration_seconds",
+        "carillon_connections",
+        "carillon_messages_accepted_total",
+        "carillon_target_terminal_total",
+        "carillon_offline_queue_messages",
+        "carillon_actor_restarts_total",
+        "carillon_store_operation_duration_seconds",
+        "carillon_wal_fsync_duration_seconds",
+    ] {
+        assert!(
+            text.contains(&format!("# TYPE {name} ")),
+            "no {name} in
+{text}"
+        );
     }
 }
 

@@ -1,6 +1,8 @@
 //! A tenant comes from the key. Another tenant's object does not exist.
 
-use crate::harness::{Call, Phone, Server, call, to_all, to_device, to_user};
+use carillon_sdk::api::{CreateKey, Scope};
+
+use crate::harness::{App, Call, Phone, Server, call, to_all, to_device, to_user};
 
 /// Each endpoint that names an object, and the code of its absence.
 const NAMED: &[(&str, &str, &str, &str)] = &[
@@ -78,4 +80,21 @@ async fn a_key_of_an_app_cannot_make_apps() {
     let body = r#"{"app_id":"x","workspace_id":"y"}"#;
     let answer = call(server.http(), &Call::new("POST", "/v1/apps", body).signed(&server.app())).await;
     answer.expect_problem(403, "scope_missing");
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_say_and_its_secret_is_shown_once() {
+    let server = Server::start().await;
+    let app = server.app();
+    let request = CreateKey { scopes: vec![Scope::Read], ..CreateKey::default() };
+    let made = app.api.create_key(&request).await.unwrap();
+    let reader = App::new(&server, made.key.key_id.as_str(), &made.secret);
+    reader.api.devices(None).await.unwrap();
+    let error = reader.push_once("k", to_user("ann"), "no").await.unwrap_err();
+    assert_eq!(error.code(), Some("scope_missing"));
+    let full = app.api.create_key(&CreateKey::default()).await.unwrap_err();
+    assert_eq!(full.code(), Some("keys_full"), "two live at once");
+    let listed = call(server.http(), &Call::new("GET", "/v1/keys", "").signed(&app)).await;
+    assert!(!listed.text().contains(&made.secret));
+    assert!(listed.text().contains(made.key.key_id.as_str()));
 }

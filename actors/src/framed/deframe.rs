@@ -36,6 +36,11 @@ impl Deframer {
         Self { unread: partial.is_some(), partial, websocket: Decoder::new(Role::Server), lost: false }
     }
 
+    #[cfg(test)]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.partial.is_none()
+    }
+
     /// The frames among the bytes that came with the Hello.
     pub(super) fn kept(&mut self, framing: Framing, batch: &mut Batch) {
         if std::mem::take(&mut self.unread) {

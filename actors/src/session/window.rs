@@ -132,12 +132,15 @@ impl Window {
     }
 
     pub(super) fn end_online(&mut self, fx: &mut Effects) {
-        for flight in self.flights.drain(..) {
+        let mut flights = std::mem::take(&mut self.flights);
+        flights.retain(|flight| {
             if flight.due.online_only {
-                fx.push(Effect::Online(flight.due, Step::Expired));
+                fx.push(Effect::Online(flight.due.clone(), Step::Expired));
+                self.leave(flight);
             }
-        }
-        *self = Self::default();
+            !flight.due.online_only
+        });
+        self.flights = flights;
     }
 
     fn leave(&mut self, flight: &Flight) {

@@ -13,7 +13,7 @@ const PARTS: u64 = 10;
 
 /// Each device is compared with the store in one round of so many: it heals what a hint lost
 /// otherwise than by a full mailbox, and nothing is known to lose one so.
-const COMPARE_EVERY: u64 = 2;
+const COMPARE_EVERY: u64 = 4;
 
 /// A user's actor ends after being idle so long.
 const USER_IDLE_MS: u64 = 60_000;

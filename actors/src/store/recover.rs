@@ -5,7 +5,9 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, Failed, verified};
+use super::disk::{Batch, Disk, Failed, verified};
+use super::keys;
+use super::load::LAYOUT;
 use super::open::failed;
 use super::sled::Sled;
 use super::{Config, OpenError};
@@ -83,7 +85,30 @@ fn open_verified(dir: &Path, cache_bytes: u64, clock: &Clock) -> Result<Sled, Fa
     // Nothing of it is used after a panic.
     let live = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| verify(&sled)))
         .unwrap_or_else(|_| Err(Failed("sled panicked while it was read".to_owned())))?;
-    sled.compacted(live, cache_bytes)
+    let mut sled = sled.compacted(live, cache_bytes)?;
+    mark(dir, &mut sled)?;
+    Ok(sled)
+}
+
+/// Sled takes a log it cannot read for one that was never written, and opens empty. So a database
+/// begins with its layout, and a file beside it says that it began.
+fn mark(dir: &Path, disk: &mut dyn Disk) -> Result<(), Failed> {
+    let key = keys::single(keys::LAYOUT);
+    let path = dir.join("carillon");
+    if disk.get(&key)?.is_none() {
+        if path.exists() {
+            return Err(Failed("its log cannot be read: it opened empty".to_owned()));
+        }
+        let mut batch = Batch::default();
+        batch.put(key, LAYOUT.to_be_bytes().to_vec());
+        disk.commit(&batch)?;
+    }
+    if !path.exists() {
+        let made =
+            File::create(&path).and_then(|file| file.sync_all()).and_then(|()| File::open(dir)?.sync_all());
+        made.map_err(|error| Failed(format!("mark {}: {error}", dir.display())))?;
+    }
+    Ok(())
 }
 
 /// The bytes that live in it.

@@ -5,8 +5,8 @@ mod backoff;
 pub mod connection;
 pub mod device;
 mod inbox;
-pub mod server;
 mod register;
+pub mod server;
 mod tls;
 
 pub use address::{Address, Trust};

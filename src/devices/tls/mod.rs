@@ -196,6 +196,10 @@ impl Transport for Tls {
         Ok(taken)
     }
 
+    fn holds_back(&self) -> bool {
+        !self.state.machine.sealed().is_empty()
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.io.poll_write_ready(cx))?;

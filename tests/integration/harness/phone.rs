@@ -152,7 +152,7 @@ impl Phone {
         self.expect_answer(8).await
     }
 
-    async fn expect_answer(&mut self, request: u32) -> BindAnswer {
+    pub(crate) async fn expect_answer(&mut self, request: u32) -> BindAnswer {
         match self.next().await {
             Some(Frame::Answer(answer)) => {
                 assert_eq!(answer.request, request);

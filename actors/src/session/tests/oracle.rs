@@ -45,7 +45,7 @@ struct World {
     pending: BTreeMap<u64, Due>,
     hints: Vec<(Due, u64)>,
     asked: Option<(u32, Cursor, usize)>,
-    in_flight: Vec<u64>,
+    in_flight: Vec<(u64, Option<Owner>)>,
     /// What was sent at least once, by queue and lane: the last place.
     last: BTreeMap<(Owner, Lane), u64>,
     seen: BTreeSet<u64>,
@@ -96,7 +96,8 @@ impl World {
             Event::Hint { .. } | Event::LoseHint(_) => return,
             Event::AnswerPage => self.answer_page(),
             Event::AckOldest(count) => {
-                let acked: Vec<_> = self.in_flight.drain(..count.min(self.in_flight.len())).collect();
+                let acked: Vec<_> =
+                    self.in_flight.drain(..count.min(self.in_flight.len())).map(|(seq, _)| seq).collect();
                 self.pending.retain(|seq, _| !acked.contains(seq));
                 self.bench.ack(&acked)
             }
@@ -104,8 +105,7 @@ impl World {
                 if user != self.user {
                     // The old user's flights stay ackable; the oracle lets them go.
                     let old = self.user.map(Owner::User);
-                    let pending = &self.pending;
-                    self.in_flight.retain(|seq| pending.get(seq).is_none_or(|due| due.owner != old));
+                    self.in_flight.retain(|(_, owner)| *owner != old);
                     self.last.retain(|(owner, _), _| Some(*owner) != old);
                 }
                 self.user = user;
@@ -169,8 +169,8 @@ impl World {
             let last = self.last.insert((owner, due.lane), due.seq.0).unwrap_or(0);
             assert!(last < due.seq.0, "{} came first after {last}", due.seq.0);
         }
-        if !self.in_flight.contains(&due.seq.0) {
-            self.in_flight.push(due.seq.0);
+        if !self.in_flight.contains(&(due.seq.0, due.owner)) {
+            self.in_flight.push((due.seq.0, due.owner));
         }
     }
 

@@ -275,6 +275,24 @@ fn requests_beyond_the_burst_are_refused_until_time_earns_more() {
 }
 
 #[test]
+fn a_page_cut_short_before_its_first_place_is_read_again() {
+    // The store holds back what another partition might still precede.
+    let mut bench = Bench::open(None, true);
+    let (turn, _) = read(&bench.step(|session, _, fx| session.begin(&BOUNDS, fx))).unwrap();
+    let (turn, _) = read(&bench.page(turn, &[], true, (5, 0))).unwrap();
+    assert_eq!(sent(&bench.page(turn, &[own(5)], false, (5, 0))), [5]);
+}
+
+#[test]
+fn acks_of_a_session_that_was_told_goodbye_count() {
+    let mut bench = Bench::caught_up();
+    bench.hint(&own(1), 0);
+    bench.step(|session, _, fx| session.end(fx));
+    bench.session.fence();
+    assert_eq!(acked(&bench.ack(&[1])), [1]);
+}
+
+#[test]
 fn a_page_that_could_not_be_read_is_asked_for_again() {
     let mut bench = Bench::open(None, true);
     let (turn, _) = read(&bench.step(|session, _, fx| session.begin(&BOUNDS, fx))).unwrap();

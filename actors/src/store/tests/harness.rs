@@ -6,7 +6,6 @@ use std::time::Duration;
 use carillon_sdk::api::{CreateApp, Platform, RegisterDevice};
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{AppId, DeviceId, MessageId, Timestamp, Ttl, UserId, WorkspaceId};
-use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
@@ -85,6 +84,10 @@ impl Bench {
     }
 
     pub(super) fn open(&mut self) {
+        self.reopen_with(Arc::new(|| {}));
+    }
+
+    pub(super) fn reopen_with(&mut self, on_death: Arc<dyn Fn() + Send + Sync>) {
         self.store = None;
         let hints: Arc<dyn Hints> = Arc::<Heard>::clone(&self.heard);
         let disks = match self.on {
@@ -103,7 +106,7 @@ impl Bench {
             limits: self.limits.clone(),
             clock: self.clock.clone(),
             hints,
-            on_death: Arc::new(|| {}),
+            on_death,
         };
         self.store = Some(Store::open_with(parts).unwrap());
     }
@@ -238,9 +241,4 @@ impl Bench {
 
 pub(super) fn ids(due: &[Due]) -> Vec<MessageId> {
     due.iter().map(|due| due.id).collect()
-}
-
-/// Whether a future has its answer already.
-pub(super) fn is_ready<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
-    future.now_or_never().is_some()
 }

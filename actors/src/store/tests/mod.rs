@@ -1,6 +1,5 @@
 //! The contract of the port, run on every disk, and what each disk must bear.
 
-mod bench_like;
 mod contract;
 mod faults;
 mod harness;
