@@ -215,13 +215,13 @@ fn shown(request: &HttpRequest) -> Result<Shown, Refused> {
 fn parse_shown(text: &str) -> Result<Shown, String> {
     let (scheme, rest) = text.split_once(' ').ok_or("expected a scheme and its parameters")?;
     let rest = rest.trim();
-    match scheme {
-        "Bearer" => {
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => {
             let (key, secret) = rest.split_once('.').ok_or("expected Bearer <key id>.<secret>")?;
             let key = KeyId::parse(key).map_err(|error| error.to_string())?;
             Ok(Shown::Bearer { key, secret: secret.to_owned() })
         }
-        "Client" => Ok(Shown::Client(rest.to_owned())),
+        "client" => Ok(Shown::Client(rest.to_owned())),
         _ => sign::parse_authorization(text).map(Shown::Signed).map_err(|error| error.to_string()),
     }
 }
@@ -340,7 +340,7 @@ mod tests {
     fn a_bearer_is_key_id_dot_secret() {
         let Ok(Shown::Bearer { key, secret }) = parse_shown("Bearer ck_1.cs_2.3") else { panic!("a bearer") };
         assert_eq!((key.as_str(), secret.as_str()), ("ck_1", "cs_2.3"));
-        for wrong in ["Bearer ck_1", "Bearer .cs", "Bearer", "bearer ck.cs", "Basic Zm9v", ""] {
+        for wrong in ["Bearer ck_1", "Bearer .cs", "Bearer", "Basic Zm9v", ""] {
             assert!(parse_shown(wrong).is_err(), "{wrong:?}");
         }
     }

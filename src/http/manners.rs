@@ -48,7 +48,7 @@ pub(super) async fn manners(
     let rated = response.request().extensions().get::<Allowance>().copied();
     write_headers(response.headers_mut(), &id, rated);
     let took = state.zip(began).map(|(state, began)| state.engine.clock().elapsed().saturating_sub(began));
-    count(&response, took.unwrap_or_default());
+    count(&response, code.as_deref(), took.unwrap_or_default());
     log(&response, &id, code.as_deref(), took.unwrap_or_default());
     Ok(response)
 }
@@ -110,7 +110,7 @@ fn write_headers(headers: &mut HeaderMap, id: &str, rated: Option<Allowance>) {
 }
 
 /// Labels come from the table of routes, never from the request.
-fn count(response: &ServiceResponse<BoxBody>, took: Duration) {
+fn count(response: &ServiceResponse<BoxBody>, code: Option<&str>, took: Duration) {
     let pattern = response.request().match_pattern().unwrap_or_default();
     let (method, route) = routes::label(response.request().method(), &pattern);
     let class = match response.status().as_u16() / 100 {
@@ -123,9 +123,14 @@ fn count(response: &ServiceResponse<BoxBody>, took: Duration) {
         .increment(1);
     histogram!("carillon_api_request_duration_seconds", "method" => method, "route" => route)
         .record(took.as_secs_f64());
+    if let Some(code) = Code::ALL.iter().find(|known| Some(known.as_str()) == code) {
+        counter!("carillon_api_refusals_total", "code" => code.as_str()).increment(1);
+    }
 }
 
+/// Help texts, and every series at 0, so that a rate has a beginning.
 pub(super) fn describe() {
+    describe_counter!("carillon_api_refusals_total", Unit::Count, "Requests refused, by code");
     describe_counter!(
         "carillon_api_requests_total",
         Unit::Count,
@@ -147,36 +152,27 @@ pub(super) fn describe() {
                 .absolute(0);
         }
     }
-    for code in Code::ALL.iter().filter(|code| code.status().as_u16() == 401) {
-        counter!("carillon_api_auth_failures_total", "reason" => code.as_str()).absolute(0);
+    for code in Code::ALL {
+        counter!("carillon_api_refusals_total", "code" => code.as_str()).absolute(0);
+        if code.status().as_u16() == 401 {
+            counter!("carillon_api_auth_failures_total", "reason" => code.as_str()).absolute(0);
+        }
     }
 }
 
-/// One line a request. Refusals that an operator acts upon are louder than those of a caller's own.
+/// One line a request. What a caller does wrong is the caller's business, and a flood of it must not
+/// fill a disk; a failure of ours is for the operator.
 fn log(response: &ServiceResponse<BoxBody>, id: &str, code: Option<&str>, took: Duration) {
     let request = response.request();
     let status = response.status().as_u16();
     let key = request.extensions().get::<Identified>().map(|key| key.0.to_string());
-    let route = request.match_pattern();
-    macro_rules! line {
-        ($level:expr) => {
-            tracing::event!(
-                $level,
-                request_id = id,
-                method = %request.method(),
-                route = route.as_deref().unwrap_or("none"),
-                status,
-                code,
-                key_id = key.as_deref(),
-                took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-                "request"
-            )
-        };
-    }
-    match status {
-        500.. => line!(tracing::Level::WARN),
-        400.. => line!(tracing::Level::INFO),
-        _ => line!(tracing::Level::DEBUG),
+    let (method, route) = (request.method(), request.match_pattern());
+    let (route, key) = (route.as_deref().unwrap_or("none"), key.as_deref());
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if status == 500 {
+        tracing::error!(request_id = id, %method, route, status, code, key_id = key, took_us, "request failed");
+    } else {
+        tracing::debug!(request_id = id, %method, route, status, code, key_id = key, took_us, "request");
     }
 }
 

@@ -127,3 +127,6 @@ pub fn start(
     };
     Ok(server.run())
 }
+
+#[cfg(test)]
+mod tests;

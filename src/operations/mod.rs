@@ -49,12 +49,14 @@ pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!("carillon_build_info", Unit::Count, "Always 1; the labels say what runs");
     gauge!("carillon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     for metric in names::ALL {
+        let help = metric.help.trim();
         match metric.shape {
-            Shape::Counter => describe_counter!(metric.name, metric.help),
-            Shape::Gauge => describe_gauge!(metric.name, metric.help),
-            Shape::Histogram => describe_histogram!(metric.name, metric.help),
+            Shape::Counter => describe_counter!(metric.name, help),
+            Shape::Gauge => describe_gauge!(metric.name, help),
+            Shape::Histogram => describe_histogram!(metric.name, help),
         }
     }
+    process::describe();
     crate::http::describe_metrics();
     Ok(handle)
 }

@@ -2,10 +2,18 @@
 
 use std::fs;
 
-use metrics::gauge;
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// Clock ticks in a second, as /proc counts them: 100 on every Linux that Rust runs on.
-const TICKS_PER_S: f64 = 100.0;
+const TICKS_PER_S: u64 = 100;
+
+pub(super) fn describe() {
+    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory that is in RAM");
+    describe_gauge!("process_threads", Unit::Count, "Threads");
+    describe_counter!("process_cpu_seconds_total", Unit::Seconds, "User and system time, whole seconds");
+    describe_gauge!("process_open_fds", Unit::Count, "Open files and sockets");
+    describe_gauge!("process_max_fds", Unit::Count, "Most files and sockets that may be open");
+}
 
 /// Reads /proc once a scrape. What cannot be read is left out.
 pub(super) fn observe() {
@@ -21,7 +29,7 @@ pub(super) fn observe() {
     if let Ok(stat) = fs::read_to_string("/proc/self/stat")
         && let Some(seconds) = cpu_seconds(&stat)
     {
-        gauge!("process_cpu_seconds_total").set(seconds);
+        counter!("process_cpu_seconds_total").absolute(seconds);
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
         gauge!("process_open_fds").set(u32::try_from(files.count()).unwrap_or(u32::MAX));
@@ -39,9 +47,9 @@ fn field(text: &str, name: &str) -> Option<f64> {
 }
 
 /// User and system time: fields 14 and 15, counted after the command's name, which may hold spaces.
-fn cpu_seconds(stat: &str) -> Option<f64> {
+fn cpu_seconds(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
     Some((ticks()? + ticks()?) / TICKS_PER_S)
 }
 
@@ -53,6 +61,6 @@ mod tests {
     fn proc_is_read_as_it_is_written() {
         assert_eq!(field("Name:\tx\nVmRSS:\t  1234 kB\n", "VmRSS:"), Some(1234.0));
         let stat = "7 (a b) c) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0";
-        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds(stat), Some(2));
     }
 }

@@ -16,7 +16,6 @@ pub(super) struct Keyring(Hmac<Sha256>);
 
 impl Keyring {
     #[must_use]
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
     pub(super) fn new(master: &[u8; 32]) -> Self {
         Self(Hmac::new_from_slice(master).expect("32 bytes are a key"))
     }
@@ -70,7 +69,6 @@ impl Keyring {
 /// # Panics
 /// When the system has no randomness to give; nothing safe can be made without it.
 #[must_use]
-#[expect(clippy::expect_used, reason = "a system without randomness cannot make secrets")]
 pub(super) fn random_name(prefix: &str) -> String {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
@@ -83,7 +81,6 @@ pub(super) fn random_name(prefix: &str) -> String {
 /// # Panics
 /// As [`random_name`].
 #[must_use]
-#[expect(clippy::expect_used, reason = "a system without randomness cannot make secrets")]
 pub(super) fn first_generation() -> u32 {
     getrandom::u32().expect("the system gives random bytes") >> 1
 }

@@ -106,9 +106,9 @@ impl<T> Intake<T> {
         Ok(Reserved { app, weight })
     }
 
-    pub(super) fn release(&self, reserved: Reserved) {
-        if let Some(queue) = self.inner.lock().apps.get_mut(&reserved.app) {
-            queue.weight -= reserved.weight.ops;
+    pub(super) fn release(&self, Reserved { app, weight }: Reserved) {
+        if let Some(queue) = self.inner.lock().apps.get_mut(&app) {
+            queue.weight -= weight.ops;
         }
     }
 

@@ -140,9 +140,9 @@ pub(super) fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
     let lane = LANES.into_iter().find(|&known| lane_byte(known) == lane)?;
     let seq = Seq(u64::from_be_bytes(*seq.first_chunk()?));
     let app = App(app);
-    match key.first()? {
-        &DEVICE_PENDING => Some((Owner::Device(Device { app, ordinal }), lane, seq)),
-        &USER_PENDING => Some((Owner::User(User { app, ordinal }), lane, seq)),
+    match *key.first()? {
+        DEVICE_PENDING => Some((Owner::Device(Device { app, ordinal }), lane, seq)),
+        USER_PENDING => Some((Owner::User(User { app, ordinal }), lane, seq)),
         _ => None,
     }
 }

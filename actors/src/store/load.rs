@@ -12,7 +12,7 @@ use super::history::History;
 use super::keys;
 use super::log::LogEntry;
 use super::partition::Partition;
-use super::pending::{Pending, PendingLimits};
+use super::pending::{Desk, Pending, PendingLimits};
 use super::rows::{
     AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode,
 };
@@ -256,7 +256,8 @@ fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) 
                 Owner::Device(device) if !people.is_registered(device.ordinal) => orphaned.push(device),
                 Owner::Device(_) => {}
             }
-            pending.restore(work, &people, owner, lane, seq, row, collapse.get(&seq));
+            let mut desk = Desk { rows, people: &people, work };
+            pending.restore(&mut desk, owner, (lane, seq, row), collapse.get(&seq));
             Ok(())
         })?;
         orphaned.dedup();
@@ -264,7 +265,7 @@ fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) 
         for device in orphaned {
             if let Some(people) = shared.tenants.get(device.app) {
                 people.skip_devices(device.ordinal);
-                pending.forget(rows, work, device, None)?;
+                pending.forget(&mut Desk { rows, people: &people, work }, device, None)?;
             }
         }
     }

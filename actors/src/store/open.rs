@@ -129,14 +129,14 @@ impl Store {
         });
         let rows: Vec<Rows> = disks.into_iter().map(Rows::new).collect();
         let loaded = load::load(&shared, rows, histories, now)?;
-        start(shared, loaded, lock)
+        start(&shared, loaded, lock)
     }
 }
 
-fn start(shared: Arc<Shared>, loaded: Vec<Loaded>, lock: Option<File>) -> Result<Store, OpenError> {
+fn start(shared: &Arc<Shared>, loaded: Vec<Loaded>, lock: Option<File>) -> Result<Store, OpenError> {
     let (jobs, waiting) = sync_channel(JOBS_MAX);
     let mut handle = Handle {
-        shared: Arc::clone(&shared),
+        shared: Arc::clone(shared),
         jobs,
         ended: Vec::new(),
         threads: Mutex::default(),
@@ -149,7 +149,7 @@ fn start(shared: Arc<Shared>, loaded: Vec<Loaded>, lock: Option<File>) -> Result
             .map_err(failed("start a thread for", Path::new("store")))
     };
     for (no, loaded) in loaded.into_iter().enumerate() {
-        let partition = Partition::new(no, Arc::clone(&shared), loaded);
+        let partition = Partition::new(no, Arc::clone(shared), loaded);
         let (alive, ended) = watch::channel(());
         let body = move || {
             let _alive = alive;
@@ -159,7 +159,7 @@ fn start(shared: Arc<Shared>, loaded: Vec<Loaded>, lock: Option<File>) -> Result
         handle.ended.push(ended);
         handle.threads.get_mut().push(thread);
     }
-    let reading = Arc::clone(&shared);
+    let reading = Arc::clone(shared);
     let thread = spawn("store-reader".to_owned(), Box::new(move || read(&reading, waiting)))?;
     handle.threads.get_mut().push(thread);
     Ok(Store(Arc::new(handle)))

@@ -21,13 +21,13 @@ use super::directory::OfApp;
 use super::disk::{Failed, Rows};
 use super::history::History;
 use super::keys;
-use super::pending::Pending;
+use super::pending::{Desk, Pending};
 use super::shared::Shared;
 use super::stats::Window;
 use super::work::{Arrived, Later, Op, Work, Write};
 use super::{DueHint, Error};
 use crate::encoded::Encoded;
-use crate::model::{App, Device, Due, Owner, Seq, ShardNo};
+use crate::model::{App, Device, Due, Message, Owner, Seq, ShardNo};
 
 /// Places are promised to the disk in blocks of this many: a restart goes on above the block, so
 /// that a place already removed is never given out again.
@@ -98,7 +98,7 @@ impl Partition {
             writes.into_iter().for_each(|write| write.refuse(Error::Unavailable));
         } else {
             let committed = self.decide(writes, &mut work).and_then(|()| self.commit(&mut work));
-            self.conclude(&mut work, committed);
+            self.conclude(&mut work, &committed);
         }
         let later = std::mem::take(&mut work.later);
         if let Err(failed) = self.follow(later, &mut work) {
@@ -141,7 +141,8 @@ impl Partition {
                     *drawn = shared.draw();
                     *drawn
                 };
-                let outcomes = self.pending.enqueue(&self.rows, work, &people, &message, &targets, draw)?;
+                let mut desk = Desk { rows: &self.rows, people: &people, work };
+                let outcomes = self.pending.enqueue(&mut desk, &message, &targets, draw)?;
                 work.answer(reply, outcomes);
             }
             Write::Broadcast { message, nonce, reply } => {
@@ -149,7 +150,10 @@ impl Partition {
                 self.broadcast(&message, reply, work)?;
             }
             Write::List { device, user, before, reply } => {
-                self.pending.list(&self.rows, work, device.ordinal, user)?;
+                if let Some(people) = self.people(device.app) {
+                    let mut desk = Desk { rows: &self.rows, people: &people, work };
+                    self.pending.list(&mut desk, device.ordinal, user)?;
+                }
                 work.answer(reply, before);
             }
             Write::Nonce { nonce, reply } => {
@@ -193,8 +197,8 @@ impl Partition {
         self.history.sync().map_err(|error| Failed(format!("sync history: {error}")))
     }
 
-    fn conclude(&mut self, work: &mut Work, committed: Result<(), Failed>) {
-        let answer = match &committed {
+    fn conclude(&mut self, work: &mut Work, committed: &Result<(), Failed>) {
+        let answer = match committed {
             Ok(()) => Ok(()),
             Err(failed) => {
                 self.shared.fail(self.no, "commit", failed);
@@ -205,6 +209,7 @@ impl Partition {
             tell(answer.clone());
         }
         if committed.is_err() {
+            work.records.clear();
             return;
         }
         self.hint(std::mem::take(&mut work.arrived));
@@ -233,7 +238,7 @@ impl Partition {
             for ordinal in devices {
                 let device = Device { app: owner.app(), ordinal };
                 let Some((shard, epoch)) = self.shared.sessions.get(device) else { continue };
-                let due = due.get_or_insert_with(|| self.encode(people, owner, seq, &message));
+                let due = due.get_or_insert_with(|| encode(people, owner, seq, &message));
                 let hint = DueHint { device, epoch, due: Arc::clone(due), prev: before };
                 shards.entry(shard).or_default().push(hint);
             }
@@ -243,24 +248,9 @@ impl Partition {
         }
     }
 
-    pub(super) fn encode(
-        &self,
-        people: &OfApp,
-        owner: Owner,
-        seq: Seq,
-        message: &crate::model::Message,
-    ) -> Due {
-        let user = match owner {
-            Owner::User(user) => people.user_id(user.ordinal),
-            Owner::Device(_) => None,
-        };
-        Arc::new(Encoded::new(message, Some(owner), seq, user.as_ref()))
-    }
-
     /// What waited for the commit, in the order it came; then its verdicts are made durable.
     fn follow(&mut self, later: Vec<Later>, work: &mut Work) -> Result<(), Failed> {
         let failed = self.shared.failure.is_some();
-        let mut settled: Vec<Box<dyn FnOnce(Result<(), Error>) + Send>> = Vec::new();
         for later in later {
             if failed && !later.only_reads() {
                 later.refuse(Error::Unavailable);
@@ -268,12 +258,11 @@ impl Partition {
                 self.later(later, work)?;
             }
         }
-        settled.append(&mut work.answers);
         self.write_history(work)?;
         if self.pending.is_owing() && !failed {
             self.sync_history()?;
         }
-        for tell in settled {
+        for tell in work.answers.drain(..) {
             tell(Ok(()));
         }
         Ok(())
@@ -282,6 +271,15 @@ impl Partition {
     pub(super) fn people(&self, app: App) -> Option<Arc<OfApp>> {
         self.shared.tenants.get(app)
     }
+}
+
+/// The push frame for a place in a queue.
+pub(super) fn encode(people: &OfApp, owner: Owner, seq: Seq, message: &Message) -> Due {
+    let user = match owner {
+        Owner::User(user) => people.user_id(user.ordinal),
+        Owner::Device(_) => None,
+    };
+    Arc::new(Encoded::new(message, Some(owner), seq, user.as_ref()))
 }
 
 /// How long removals and other lazy operations wait for company.

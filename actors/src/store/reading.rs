@@ -9,7 +9,8 @@ use carillon_sdk::wire::{Lane, ReportKind};
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
 use super::keys;
-use super::partition::Partition;
+use super::partition::{Partition, encode};
+use super::pending::{Desk, Reading};
 use super::rows::{MessageRow, decode};
 use super::work::{Later, QueuePage, Report, Story, Work};
 use super::{Cursor, stats};
@@ -40,16 +41,18 @@ impl Partition {
             }
             Later::Ack { device, acked } => {
                 let Some(people) = self.people(device.app) else { return Ok(()) };
+                let mut desk = Desk { rows: &self.rows, people: &people, work };
                 for acked in acked {
                     if let Some(owner) = acked.owner {
-                        self.pending.ack(&self.rows, work, &people, device, owner, acked.seq)?;
+                        self.pending.ack(&mut desk, device, owner, acked.seq)?;
                     }
                 }
             }
             Later::AckHeld { device, owner, seqs } => {
                 let Some(people) = self.people(device.app) else { return Ok(()) };
+                let mut desk = Desk { rows: &self.rows, people: &people, work };
                 for seq in seqs {
-                    self.pending.ack(&self.rows, work, &people, device, owner, seq)?;
+                    self.pending.ack(&mut desk, device, owner, seq)?;
                 }
             }
             Later::Sent { device, sent } => self.sent(device, &sent, work),
@@ -58,10 +61,16 @@ impl Partition {
                 self.report(&report, work);
                 work.answer(reply, ());
             }
-            Later::Forget { device, group } => self.pending.forget(&self.rows, work, device, Some(&group))?,
+            Later::Forget { device, group } => {
+                if let Some(people) = self.people(device.app) {
+                    let mut desk = Desk { rows: &self.rows, people: &people, work };
+                    self.pending.forget(&mut desk, device, Some(&group))?;
+                }
+            }
             Later::Unlist { device, user, group } => {
                 if let Some(people) = self.people(device.app) {
-                    self.pending.unlist(&self.rows, work, &people, device.ordinal, user, &group)?;
+                    let mut desk = Desk { rows: &self.rows, people: &people, work };
+                    self.pending.unlist(&mut desk, device.ordinal, user, &group)?;
                 }
             }
             Later::Unlog { device, group } => self.unlog(device, &group, work),
@@ -101,13 +110,11 @@ impl Partition {
         if queue.count == 0 {
             return Ok(page);
         }
-        let now = work.now;
-        let (high, more) =
-            self.pending.due(&self.rows, owner, device, Lane::High, cursor.high, limit, now)?;
+        let reader = Reading { owner, device, now: work.now };
+        let (high, more) = self.pending.due(&self.rows, reader, Lane::High, cursor.high, limit)?;
         page.more_high = more;
         let rest = limit - high.len().min(limit * 3 / 4);
-        let (normal, more) =
-            self.pending.due(&self.rows, owner, device, Lane::Normal, cursor.normal, rest, now)?;
+        let (normal, more) = self.pending.due(&self.rows, reader, Lane::Normal, cursor.normal, rest)?;
         page.more_normal = more;
         page.high = self.messages(owner, &high)?;
         page.normal = self.messages(owner, &normal)?;
@@ -122,7 +129,7 @@ impl Partition {
                 return Err(Failed(format!("place {} has no message", seq.0)));
             };
             let row: MessageRow = decode(&bytes)?;
-            due.push(self.encode(&people, owner, seq, &row.message));
+            due.push(encode(&people, owner, seq, &row.message));
         }
         Ok(due)
     }

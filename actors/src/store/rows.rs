@@ -205,7 +205,6 @@ pub(super) struct AnswerRow {
     pub answer: bytes::Bytes,
 }
 
-#[expect(clippy::expect_used, reason = "our own rows have no map keys or types that MessagePack lacks")]
 pub(super) fn encode<R: Serialize>(row: &R) -> Vec<u8> {
     rmp_serde::to_vec(row).expect("a row of ours is plain data")
 }

@@ -12,6 +12,7 @@ use super::disk::Failed;
 use super::keys::{self, Key};
 use super::nonces::oldest_kept;
 use super::partition::Partition;
+use super::pending::Desk;
 use super::rows::{MessageRow, RepeatRow, decode, encode};
 use super::shared::Shared;
 use super::stats;
@@ -189,7 +190,8 @@ impl Partition {
             let Some(people) = self.people(row.message.app) else { continue };
             let shared = std::sync::Arc::clone(&self.shared);
             let in_flight = |owner| has_session(&shared, &people, owner);
-            self.pending.expire(&self.rows, work, &people, place, &row, in_flight)?;
+            let mut desk = Desk { rows: &self.rows, people: &people, work };
+            self.pending.expire(&mut desk, place, &row, in_flight)?;
         }
         let more = next.is_some();
         self.sweeping.expiry = next;

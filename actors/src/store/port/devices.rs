@@ -84,7 +84,6 @@ impl Store {
     /// # Panics
     /// When there is no such app.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "an app is never removed, and callers have theirs from the store")]
     pub fn user(&self, app: App, id: &UserId) -> User {
         self.0.shared.tenants.get(app).expect("the app exists").user(id)
     }

@@ -54,7 +54,9 @@ impl Store {
         for (places, answer) in waiting {
             match answer.await.unwrap_or(Err(Error::Unknown)) {
                 Ok(of_share) => {
-                    places.into_iter().zip(of_share).for_each(|(at, outcome)| outcomes[at] = outcome)
+                    for (at, outcome) in places.into_iter().zip(of_share) {
+                        outcomes[at] = outcome;
+                    }
                 }
                 Err(error) => failed = Some(error),
             }

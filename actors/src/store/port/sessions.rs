@@ -116,6 +116,7 @@ impl Store {
 
     /// `holding` of a Hello: places the device has, from whichever queue they are in. Unknown ones
     /// are passed over. The same as `ack` otherwise.
+    #[expect(clippy::needless_pass_by_value, reason = "as `ack`: the caller is done with them")]
     pub fn ack_held(&self, device: Device, user: Option<User>, seqs: Vec<Seq>) -> Result<(), Error> {
         if seqs.is_empty() {
             return Ok(());

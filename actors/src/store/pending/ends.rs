@@ -1,0 +1,144 @@
+//! How a place ends: acked by all it is due to, expired, or with its device.
+
+use carillon_sdk::Timestamp;
+use carillon_sdk::api::Step;
+use carillon_sdk::wire::Lane;
+
+use super::{Desk, Owed, Pending};
+use crate::model::{Device, Owner, Seq, User};
+use crate::store::directory::Group;
+use crate::store::disk::Failed;
+use crate::store::history::{Reason, Whom};
+use crate::store::keys;
+use crate::store::rows::{MessageRow, PendingRow};
+use crate::store::work::Story;
+
+impl Pending {
+    /// A device acked a place. Nothing happens when it is not there (any more).
+    pub(in crate::store) fn ack(
+        &mut self,
+        desk: &mut Desk<'_>,
+        device: Device,
+        owner: Owner,
+        seq: Seq,
+    ) -> Result<(), Failed> {
+        if self.leaving.contains(&(owner, seq)) || matches!(owner, Owner::Device(other) if other != device) {
+            return Ok(());
+        }
+        let Some((lane, mut row)) = self.find(desk.rows, owner, seq)? else { return Ok(()) };
+        if row.acked.contains(&device.ordinal) {
+            return Ok(());
+        }
+        let story = Story { app: device.app, id: row.id, push_type: row.push_type };
+        let group = desk.people.group(device.ordinal);
+        desk.work.record(story, Whom::Device(device.ordinal), group, Step::Delivered, None);
+        let Owner::User(user) = owner else {
+            self.leave(owner, lane, seq, &row);
+            return Ok(());
+        };
+        row.acked.push(device.ordinal);
+        if !row.listed.contains(&device.ordinal) {
+            row.listed.push(device.ordinal);
+        }
+        self.settle_user(user, lane, seq, row);
+        Ok(())
+    }
+
+    /// After a user's place changed: it goes when all it is listed for have acked.
+    fn settle_user(&mut self, user: User, lane: Lane, seq: Seq, row: PendingRow) {
+        if row.is_done() {
+            self.leave(Owner::User(user), lane, seq, &row);
+        } else {
+            self.owed.push(Owed::Acked { user, seq });
+        }
+        self.touched.insert((user, seq), (lane, row));
+    }
+
+    /// A device was bound to the user: what nobody acked is due to it too from now on.
+    pub(in crate::store) fn list(
+        &mut self,
+        desk: &mut Desk<'_>,
+        device: u32,
+        user: User,
+    ) -> Result<(), Failed> {
+        for (lane, seq, mut row) in self.queue(desk.rows, Owner::User(user))? {
+            if row.acked.is_empty() && !row.listed.contains(&device) {
+                row.listed.push(device);
+                desk.work.batch.put(keys::pending(Owner::User(user), lane, seq), row.encode());
+                self.touched.insert((user, seq), (lane, row));
+            }
+        }
+        Ok(())
+    }
+
+    /// A deleted device is waited for no longer. Its user's places stay while nobody acked them.
+    pub(in crate::store) fn unlist(
+        &mut self,
+        desk: &mut Desk<'_>,
+        device: u32,
+        user: User,
+        group: &Group,
+    ) -> Result<(), Failed> {
+        for (lane, seq, mut row) in self.queue(desk.rows, Owner::User(user))? {
+            if !row.listed.contains(&device) || row.acked.contains(&device) {
+                continue;
+            }
+            row.listed.retain(|listed| *listed != device);
+            let story = Story { app: desk.people.info.app, id: row.id, push_type: row.push_type };
+            let reason = Some(Reason::DeviceDeleted);
+            desk.work.record(story, Whom::Device(device), Some(group.clone()), Step::Rejected, reason);
+            self.settle_user(user, lane, seq, row);
+        }
+        Ok(())
+    }
+
+    /// What waits for a deleted device is rejected.
+    pub(in crate::store) fn forget(
+        &mut self,
+        desk: &mut Desk<'_>,
+        device: Device,
+        group: Option<&Group>,
+    ) -> Result<(), Failed> {
+        let owner = Owner::Device(device);
+        for (lane, seq, row) in self.queue(desk.rows, owner)? {
+            let story = Story { app: device.app, id: row.id, push_type: row.push_type };
+            let reason = Some(Reason::DeviceDeleted);
+            desk.work.record(story, Whom::Device(device.ordinal), group.cloned(), Step::Rejected, reason);
+            self.leave(owner, lane, seq, &row);
+        }
+        Ok(())
+    }
+
+    /// Verdicts one expired message, unless it waits for an ack: `in_flight` says of an owner
+    /// whether some session may have it. False while it waits.
+    pub(in crate::store) fn expire(
+        &mut self,
+        desk: &mut Desk<'_>,
+        (expires_at, seq): (Timestamp, Seq),
+        row: &MessageRow,
+        in_flight: impl Fn(Owner) -> bool,
+    ) -> Result<bool, Failed> {
+        let overdue = desk.work.now >= expires_at + self.limits.grace;
+        let (mut found, mut waits) = (false, false);
+        for owner in row.owners.of(desk.people.info.app) {
+            if self.leaving.contains(&(owner, seq)) {
+                found = true;
+                continue;
+            }
+            let Some((lane, place)) = self.find(desk.rows, owner, seq)? else { continue };
+            found = true;
+            let in_flight = in_flight(owner);
+            if in_flight && !overdue {
+                waits = true;
+                continue;
+            }
+            let reason = in_flight.then_some(Reason::AckTimeout);
+            desk.record(owner, &place, Step::Expired, reason);
+            self.leave(owner, lane, seq, &place);
+        }
+        if !found {
+            self.owed.push(Owed::Orphan { expires_at, seq });
+        }
+        Ok(!waits)
+    }
+}
