@@ -105,6 +105,10 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         accepted_at,
         expires_at,
     });
+    if let Some(nonce) = nonce.clone().filter(|_| ttl.is_zero()) {
+        // Nothing is stored that it could ride with.
+        shared.store.remember_nonce(app, nonce).await?;
+    }
     let outcomes = match to {
         To::All => {
             let targets = shared.store.broadcast(message, nonce).await?;

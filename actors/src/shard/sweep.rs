@@ -42,13 +42,14 @@ impl Shard {
         self.doubt_lost();
         let (round, part) = (self.sweeps / PARTS, self.sweeps % PARTS);
         self.sweeps += 1;
+        let now = self.env.now();
         let apps = self.env.registry.borrow().apps();
         for app in apps {
             let log = self.env.shared.store.log(app);
             let head = log.last().map(|entry| entry.due.seq);
             let lives = self.env.registry.borrow().part(app, part as usize, PARTS as usize);
             for live in lives {
-                live.tick();
+                live.tick(now);
                 if head.is_some_and(|head| live.lacks(head)) {
                     live.broadcast(&log);
                 }
@@ -57,7 +58,7 @@ impl Shard {
                 }
             }
         }
-        let now_ms = self.env.now().mono_ms;
+        let now_ms = now.mono_ms;
         let ended: Vec<_> = self.env.registry.borrow_mut().ending().iter().map(std::rc::Rc::clone).collect();
         for live in ended {
             live.expire(now_ms);

@@ -299,6 +299,16 @@ async fn a_silent_device_is_told_goodbye_after_one_and_a_half_heartbeats() {
 }
 
 #[actix::test]
+async fn a_device_that_sends_and_never_reads_is_cut_off_and_its_messages_stay() {
+    let world = World::new().await;
+    let mut phone = world.phone("pixel").await;
+    world.push(To::Devices(vec![phone.device]), "kept").await;
+    let pings = carillon_sdk::wire::encode(&Frame::Ping).repeat(1_000);
+    super::world::soon("the cut", async { while phone.try_send_raw(&pings).await {} }).await;
+    world.connect(phone.device).await.take("kept").await;
+}
+
+#[actix::test]
 async fn an_unacked_push_is_probed_and_then_sent_again() {
     let world = World::new().await;
     let mut phone = world.phone("pixel").await;

@@ -217,6 +217,11 @@ impl Phone {
         let _ = self.stream.write_all(&wire::encode(&frame)).await;
     }
 
+    /// False once the server has hung up.
+    pub(super) async fn try_send_raw(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     pub(super) async fn send_raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
