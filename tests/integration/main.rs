@@ -8,6 +8,7 @@ mod command_line;
 mod crash;
 mod devices;
 mod lifecycle;
+mod manners;
 mod promises;
 mod pushes;
 mod statistics;
