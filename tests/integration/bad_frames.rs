@@ -1,179 +1,264 @@
-//! What bad frames get: a coded error or a coded close, at nobody else's cost.
+//! What bad input gets on the device listener: a coded error or a coded close, and nobody else
+//! notices.
 
-use carillon_sdk::MessageId;
-use carillon_sdk::wire::{self, Ack, Bind, ErrorCode, Frame, GoodbyeReason, Report, ReportKind};
-use serde_json::json;
+use carillon_sdk::client::Connection;
+use carillon_sdk::wire::{
+    self, Ack, ErrorCode, Frame, GoodbyeReason, Hello, Lane, Push, ReportKind, Welcome,
+};
+use carillon_sdk::{MessageId, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::harness::{Phone, Server};
+use crate::harness::{App, Phone, Server, to_device, within};
 
-/// A neighbour that must not notice anything.
-async fn neighbour_is_well(server: &Server, neighbour: &mut Phone) {
-    server.app().push_to_device(&neighbour.id.clone(), "all is well").await;
-    neighbour.take("all is well").await;
+struct Scene {
+    server: Server,
+    app: App,
+    bystander: Phone,
 }
 
-#[tokio::test]
-async fn a_first_frame_that_is_no_hello_is_a_coded_close() {
-    let server = Server::start().await;
-    let mut neighbour = server.phone("neighbour").await;
-    let mut phone = Phone::register(&server, "phone").await;
-    phone.open(&server).await;
-    phone.send(&Frame::Ack(Ack { seqs: vec![1] })).await;
-    phone.expect_error(ErrorCode::HelloExpected).await;
-    assert_eq!(phone.expect_goodbye().await.reason, GoodbyeReason::Protocol);
-    phone.expect_closed().await;
-    neighbour_is_well(&server, &mut neighbour).await;
-}
-
-#[tokio::test]
-async fn a_wild_length_is_refused_before_and_after_hello() {
-    let server = Server::start().await;
-    let mut phone = Phone::register(&server, "phone").await;
-    phone.open(&server).await;
-    phone.send_bytes(&[0xff, 0xff, 0xff, 0xff, 0x92]).await;
-    phone.expect_error(ErrorCode::FrameTooLong).await;
-    assert_eq!(phone.expect_goodbye().await.reason, GoodbyeReason::Protocol);
-
-    phone.connect(&server).await;
-    phone.send_bytes(&[0x7f, 0xff, 0xff, 0xff, 0x92]).await;
-    phone.expect_error(ErrorCode::FrameTooLong).await;
-    assert_eq!(phone.expect_goodbye().await.reason, GoodbyeReason::Protocol);
-    phone.expect_closed().await;
-}
-
-#[tokio::test]
-async fn a_second_hello_is_a_coded_close() {
-    let server = Server::start().await;
-    let mut phone = server.phone("phone").await;
-    phone.send(&Frame::Hello(phone.hello())).await;
-    phone.expect_error(ErrorCode::HelloTwice).await;
-    assert_eq!(phone.expect_goodbye().await.reason, GoodbyeReason::Protocol);
-}
-
-#[tokio::test]
-async fn an_ack_for_what_was_never_sent_is_an_error_and_acks_nothing() {
-    let server = Server::start().await;
-    let mut phone = server.phone("phone").await;
-    let id = server.app().push_to_device("phone", "mine").await;
-    let push = phone.expect_push("mine").await;
-    phone.send(&Frame::Ack(Ack { seqs: vec![push.seq + 1_000_000] })).await;
-    phone.expect_error(ErrorCode::AckUnknown).await;
-    server.app().message_is(&id, "phone", "pending").await;
-    phone.ack(&push).await;
-    server.app().message_is(&id, "phone", "delivered").await;
-}
-
-#[tokio::test]
-async fn a_report_for_a_message_never_sent_to_this_device_counts_for_nothing() {
-    let server = Server::start().await;
-    let mut phone = server.phone("phone").await;
-    let mut other = server.phone("other").await;
-    let id = server.app().push_to_device("other", "not yours").await;
-    other.take("not yours").await;
-    for message_id in [MessageId::parse(&id).expect("an id"), MessageId::fresh()] {
-        phone.send(&Frame::Report(Report { message_id, kind: ReportKind::Opened })).await;
-        phone.expect_error(ErrorCode::ReportUnknown).await;
+impl Scene {
+    async fn set() -> Self {
+        Self::set_with(&[]).await
     }
-    assert_eq!(server.app().message(&id).await["counts"].get("opened"), None);
-}
 
-#[tokio::test]
-async fn a_credential_of_another_app_or_none_is_a_coded_close() {
-    let server = Server::start().await;
-    let real = Phone::register(&server, "phone").await;
-    let forged = {
-        let mut text = real.credential.clone().into_bytes();
-        let last = text.len() - 2;
-        text[last] = if text[last] == b'A' { b'B' } else { b'A' };
-        String::from_utf8(text).expect("ASCII")
-    };
-    let elsewhere = Server::start().await;
-    let foreign = Phone::register(&elsewhere, "phone").await.credential;
-    for credential in [String::new(), "nonsense".into(), forged, foreign] {
-        let mut phone = Phone::known("phone", &credential);
-        phone.open(&server).await;
-        phone.send(&Frame::Hello(phone.hello())).await;
-        phone.expect_error(ErrorCode::CredentialInvalid).await;
-        assert_eq!(phone.expect_goodbye().await.reason, GoodbyeReason::Credential);
-        phone.expect_closed().await;
+    async fn set_with(settings: &[(&str, &str)]) -> Self {
+        let server = Server::start_with(settings).await;
+        let app = server.app();
+        let bystander = Phone::new(&server, &app, "bystander").await;
+        Self { server, app, bystander }
+    }
+
+    async fn end_unharmed(mut self) {
+        self.app.push(to_device(self.bystander.id()), "marker").await;
+        self.bystander.receive("marker").await;
     }
 }
 
-#[tokio::test]
-async fn a_socket_that_sends_nothing_or_a_byte_at_a_time_is_closed_in_time() {
-    let server = Server::start_with(&[("CARILLON_LIMITS_HELLO_TIMEOUT", "500ms")]).await;
-    let mut neighbour = server.phone("neighbour").await;
-    let mut silent = Phone::known("silent", "");
-    silent.open(&server).await;
-    let mut slow = Phone::known("slow", "");
-    slow.open(&server).await;
-    // One byte of a frame of 64 KiB, then another each time the neighbour got a push.
-    slow.send_bytes(&[0, 0, 0xff]).await;
-    neighbour_is_well(&server, &mut neighbour).await;
-    slow.send_bytes(&[0xff]).await;
-    for phone in [&mut silent, &mut slow] {
-        loop {
-            match phone.next().await {
-                Some(Frame::Error(_) | Frame::Goodbye(_)) => {}
-                Some(other) => panic!("nothing but an end, not {other:?}"),
-                None => break,
-            }
+/// The server's last words on a connection that never was welcome, then its end.
+async fn last_words(connection: &mut Connection) -> (Option<ErrorCode>, Option<GoodbyeReason>) {
+    let mut words = (None, None);
+    while let Some(frame) = within("the end", connection.next()).await.unwrap_or(None) {
+        match frame {
+            Frame::Error(error) => words.0 = Some(error.code),
+            Frame::Goodbye(goodbye) => words.1 = Some(goodbye.reason),
+            other => panic!("expected last words, got {other:?}"),
         }
     }
-    neighbour_is_well(&server, &mut neighbour).await;
+    words
+}
+
+fn hello(credential: &str) -> Frame {
+    Frame::Hello(Hello { version: wire::VERSION, credential: credential.to_owned(), ..Hello::default() })
 }
 
 #[tokio::test]
-async fn an_unreadable_frame_is_an_error_and_an_unknown_one_is_passed_over() {
-    let server = Server::start().await;
-    let mut phone = server.phone("phone").await;
-    phone.send_bytes(&[0, 0, 0, 2, 0xc1, 0xc1]).await;
-    phone.expect_error(ErrorCode::FrameMalformed).await;
+async fn a_wild_length_before_hello_ends_the_connection() {
+    let scene = Scene::set().await;
+    let mut stranger = Phone::stranger(&scene.server).await;
+    stranger.send_raw(&[0xff, 0xff, 0xff, 0xff, 1, 2, 3]).await.unwrap();
+    let (error, goodbye) = last_words(&mut stranger).await;
+    assert_eq!((error, goodbye), (Some(ErrorCode::FrameTooLong), Some(GoodbyeReason::Protocol)));
+    scene.end_unharmed().await;
+}
 
-    // Type 200 with an empty map; then a Pong with a field nobody knows.
-    phone.send_bytes(&[0, 0, 0, 4, 0x92, 0xcc, 200, 0x80]).await;
-    phone.send_bytes(&[0, 0, 0, 6, 0x92, 12, 0x81, 0xa1, b'x', 1]).await;
-    server.app().push_to_device("phone", "still here").await;
-    phone.take("still here").await;
+#[tokio::test]
+async fn a_wild_length_after_hello_ends_the_session_and_loses_nothing() {
+    let mut scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    scene.app.push(to_device(phone.id()), "kept").await;
+    phone.expect_push("kept").await;
+    phone.send_raw(&[0x7f, 0xff, 0xff, 0xff]).await;
+    phone.expect_error(ErrorCode::FrameTooLong).await;
+    phone.expect_goodbye(GoodbyeReason::Protocol).await;
+    phone.expect_close().await;
+    let mut phone = phone.reconnect(&scene.server).await;
+    phone.receive("kept").await;
+    scene.bystander.expect_nothing().await;
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_hello_twice_ends_the_session() {
+    let scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    let again = hello(&phone.device.credential);
+    phone.send(&again).await;
+    phone.expect_error(ErrorCode::HelloTwice).await;
+    phone.expect_goodbye(GoodbyeReason::Protocol).await;
+    phone.expect_close().await;
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn an_ack_for_what_was_never_sent_is_an_error_and_removes_nothing() {
+    let scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    phone.send(&Frame::Ack(Ack { seqs: vec![1, 99, u64::MAX] })).await;
+    phone.expect_error(ErrorCode::AckUnknown).await;
+    scene.app.push(to_device(phone.id()), "goes on").await;
+    phone.receive("goes on").await;
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn an_ack_of_another_devices_message_removes_nothing() {
+    let mut scene = Scene::set().await;
+    let mut thief = Phone::new(&scene.server, &scene.app, "thief").await;
+    scene.app.push(to_device(scene.bystander.id()), "mine").await;
+    let push = scene.bystander.expect_push("mine").await;
+    thief.ack(&push).await;
+    thief.expect_error(ErrorCode::AckUnknown).await;
+    let Scene { server, app, bystander } = scene;
+    let mut bystander = bystander.reconnect(&server).await;
+    bystander.receive("mine").await;
+    Scene { server, app, bystander }.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_credential_of_another_app_opens_nothing_of_this_one() {
+    let scene = Scene::set().await;
+    let other = scene.server.another_app("other").await;
+    let theirs = other.register("bystander").await;
+    let mut stranger = Phone::connect(&scene.server, theirs).await;
+    scene.app.push(to_device(scene.bystander.id()), "ours").await;
+    other.push(to_device(stranger.id()), "theirs").await;
+    stranger.receive("theirs").await;
+    let Scene { server, app, mut bystander } = scene;
+    bystander.receive("ours").await;
+    Scene { server, app, bystander }.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_credential_that_was_tampered_with_is_refused() {
+    let scene = Scene::set().await;
+    let device = scene.app.register("d").await;
+    let mut tampered = device.credential.clone();
+    let last = tampered.pop().unwrap();
+    tampered.push(if last == 'A' { 'B' } else { 'A' });
+    for credential in [tampered.as_str(), "", "nonsense", &"x".repeat(2_000)] {
+        let mut stranger = Phone::stranger(&scene.server).await;
+        stranger.send(&hello(credential)).await.unwrap();
+        let (error, goodbye) = last_words(&mut stranger).await;
+        assert_eq!(
+            (error, goodbye),
+            (Some(ErrorCode::CredentialInvalid), Some(GoodbyeReason::Credential)),
+            "{credential:?}"
+        );
+    }
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_first_frame_that_is_no_hello_is_refused() {
+    let scene = Scene::set().await;
+    let mut stranger = Phone::stranger(&scene.server).await;
+    stranger.send(&Frame::Ack(Ack { seqs: vec![1] })).await.unwrap();
+    let (error, goodbye) = last_words(&mut stranger).await;
+    assert_eq!((error, goodbye), (Some(ErrorCode::HelloExpected), Some(GoodbyeReason::Protocol)));
+    scene.end_unharmed().await;
+}
+
+const IMPATIENT: &[(&str, &str)] = &[("CARILLON_LIMITS_HELLO_TIMEOUT", "400ms")];
+
+#[tokio::test]
+async fn a_socket_that_sends_nothing_is_closed() {
+    let scene = Scene::set_with(IMPATIENT).await;
+    let mut stream = TcpStream::connect(&scene.server.ready.devices_tcp).await.unwrap();
+    let mut words = Vec::new();
+    within("the close", stream.read_to_end(&mut words)).await.unwrap();
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_socket_that_sends_a_byte_at_a_time_is_closed() {
+    let scene = Scene::set_with(IMPATIENT).await;
+    let mut stream = TcpStream::connect(&scene.server.ready.devices_tcp).await.unwrap();
+    let trickle = async {
+        // A length that promises more than will come in time, byte by byte.
+        for byte in [0, 0, 1, 0].into_iter().chain(std::iter::repeat(0x92)) {
+            if stream.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            // The slowness is what is tested: each byte is traffic, and none is a Hello.
+            let mut answer = [0; 64];
+            let pause = std::time::Duration::from_millis(50);
+            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(pause, stream.read(&mut answer)).await {
+                return;
+            }
+        }
+    };
+    within("the close", trickle).await;
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_malformed_frame_is_an_error_and_the_session_goes_on() {
+    let scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    phone.send_raw(&[0, 0, 0, 3, 0xc1, 0xc1, 0xc1]).await;
+    phone.expect_error(ErrorCode::FrameMalformed).await;
+    scene.app.push(to_device(phone.id()), "goes on").await;
+    phone.receive("goes on").await;
+    scene.end_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_frame_of_an_unknown_type_is_passed_over() {
+    let scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    // [99, {"new": 1}]
+    phone.send_raw(b"\x00\x00\x00\x08\x92\x63\x81\xa3new\x01").await;
+    phone.expect_nothing().await;
+    scene.end_unharmed().await;
 }
 
 #[tokio::test]
 async fn a_frame_only_a_server_may_send_is_an_error() {
-    let server = Server::start().await;
-    let mut phone = server.phone("phone").await;
-    phone.send(&Frame::Welcome(wire::Welcome::default())).await;
+    let scene = Scene::set().await;
+    let mut phone = Phone::new(&scene.server, &scene.app, "d").await;
+    phone.send(&Frame::Welcome(Welcome::default())).await;
     phone.expect_error(ErrorCode::UnexpectedFrame).await;
+    let push = Push {
+        seq: 1,
+        message_id: MessageId::fresh(),
+        title: Some("forged".to_owned()),
+        body: None,
+        data: None,
+        lane: Lane::High,
+        silent: false,
+        collapse_key: None,
+        sent_at: Timestamp::default(),
+        expires_at: Timestamp::default(),
+        user_id: None,
+    };
+    phone.send(&Frame::Push(push)).await;
+    phone.expect_error(ErrorCode::UnexpectedFrame).await;
+    scene.end_unharmed().await;
 }
 
 #[tokio::test]
-async fn a_bind_token_forged_expired_or_for_another_device_binds_nobody() {
-    use carillon_sdk::sign::BindToken;
-    use carillon_sdk::{AppId, DeviceId, Ttl, UserId, WorkspaceId};
+async fn a_report_of_a_message_this_device_was_not_sent_does_not_count() {
+    let mut scene = Scene::set().await;
+    let mut liar = Phone::new(&scene.server, &scene.app, "liar").await;
+    let id = scene.app.push(to_device(scene.bystander.id()), "mine").await;
+    scene.bystander.receive("mine").await;
+    liar.report(id, ReportKind::Opened).await;
+    liar.expect_error(ErrorCode::ReportUnknown).await;
+    liar.report(MessageId::fresh(), ReportKind::Opened).await;
+    liar.expect_error(ErrorCode::ReportUnknown).await;
+    assert_eq!(scene.app.totals().await.opened, 0);
+    scene.end_unharmed().await;
+}
 
-    let server = Server::start().await;
-    let app = server.app();
-    let mut phone = server.phone("phone").await;
-    let good = BindToken {
-        app_id: AppId::parse(&server.ready.app_id).expect("an id"),
-        workspace_id: WorkspaceId::parse(&server.ready.workspace_id).expect("an id"),
-        device_id: DeviceId::parse("phone").expect("an id"),
-        user_id: UserId::parse("ann").expect("an id"),
-        expires_at: crate::harness::now() + Ttl::from_secs(60),
-    };
-    let other_device = BindToken { device_id: DeviceId::parse("tablet").expect("an id"), ..good.clone() };
-    let other_app = BindToken { app_id: AppId::parse("other").expect("an id"), ..good.clone() };
-    let expired = BindToken { expires_at: crate::harness::now() - Ttl::from_secs(1), ..good.clone() };
-    let (key, secret) = (app.key(), app.secret.as_str());
-    for (token, code) in [
-        ("nonsense".to_owned(), ErrorCode::BindTokenInvalid),
-        (good.mint(&key, "another secret"), ErrorCode::BindTokenInvalid),
-        (other_device.mint(&key, secret), ErrorCode::BindTokenInvalid),
-        (other_app.mint(&key, secret), ErrorCode::BindTokenInvalid),
-        (expired.mint(&key, secret), ErrorCode::BindTokenExpired),
-    ] {
-        phone.send(&Frame::Bind(Bind { request: 1, token })).await;
-        let Some(Frame::Answer(answer)) = phone.next().await else { panic!("an answer") };
-        assert_eq!(answer.error, Some(code));
+#[tokio::test]
+async fn a_storm_of_garbage_costs_the_others_nothing() {
+    let scene = Scene::set().await;
+    for seed in 0_u8..100 {
+        let mut stream = TcpStream::connect(&scene.server.ready.devices_tcp).await.unwrap();
+        let garbage: Vec<u8> = (0..200).map(|at: u8| at.wrapping_mul(seed).wrapping_add(seed)).collect();
+        // It may be refused before all of it is written.
+        let _ = stream.write_all(&garbage).await;
     }
-    assert_eq!(app.get("/v1/devices/phone").await.body["user_id"], json!(null));
+    scene.end_unharmed().await;
 }

@@ -1,4 +1,7 @@
-//! Carillon from outside: each file is an area, each test a sentence of its specification.
+//! What Carillon promises, shown on the real binary from outside. One file an area; the names of
+//! the tests are the specification.
+
+#![expect(clippy::unwrap_used, reason = "in a test a surprise is a failure, and says where")]
 
 mod harness;
 
@@ -7,11 +10,15 @@ mod bad_requests;
 mod command_line;
 mod crash;
 mod devices;
+mod idempotency;
 mod lifecycle;
 mod manners;
+mod operators;
 mod promises;
 mod pushes;
 mod statistics;
 mod supervision;
 mod tenancy;
 mod tidy;
+mod transports;
+mod users;

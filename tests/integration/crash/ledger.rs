@@ -1,168 +1,146 @@
-//! What was promised and what was seen, written down by the clients, and the judgement.
+//! What the clients know: every answer they got, and every push they saw.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-use serde_json::Value;
+use carillon_sdk::MessageId;
+use carillon_sdk::wire::{Lane, Push};
 
-use super::DEVICES;
-use crate::harness::{App, now, until};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// To whom a push was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum To {
-    Device(u32),
-    User(u32),
+    Device(String),
+    User(String),
     All,
 }
 
-/// A push that was answered 202.
+/// A push that was answered with 202.
 #[derive(Debug, Clone)]
-pub(crate) struct Promise {
-    pub(crate) title: String,
-    pub(crate) id: String,
-    pub(crate) to: To,
-    pub(crate) lane: &'static str,
-    pub(crate) pusher: u32,
-    /// The pusher's own count: it sends one request after the other was answered.
-    pub(crate) number: u64,
-    pub(crate) expires_at_ms: u64,
+pub(crate) struct Accepted {
+    pub(crate) id: MessageId,
+    pub(crate) to: Vec<To>,
+    pub(crate) may_expire: bool,
 }
 
-#[derive(Default)]
-struct Book {
-    promises: Vec<Promise>,
-    /// Title → the one id it may have.
-    ids: HashMap<String, String>,
-    /// Per phone, titles in the order first seen.
-    seen: BTreeMap<u32, Vec<String>>,
-    /// Per phone, ids acked.
-    acked: BTreeMap<u32, BTreeSet<String>>,
+/// A push as a device first saw it.
+#[derive(Debug, Clone)]
+struct Sighting {
+    id: MessageId,
+    acked: bool,
 }
 
-#[derive(Default)]
-pub(crate) struct Ledger(Mutex<Book>);
+#[derive(Debug, Default)]
+struct Books {
+    /// By title, which no two pushes share.
+    accepted: BTreeMap<String, Accepted>,
+    /// Every title and the one id it has been seen or answered with.
+    ids: HashMap<String, MessageId>,
+    /// Device and title.
+    sightings: HashMap<(String, String), Sighting>,
+    /// The last number a device first saw of each sender, lane and queue.
+    last: HashMap<(String, u64, Lane, Option<String>), u64>,
+    repeats: u64,
+    unknown: u64,
+    refused: u64,
+}
+
+/// Shared by all clients of one test.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Books>);
+
+/// A title tells who sent it and as what number: `sender.number`.
+pub(crate) fn title(sender: u64, number: u64) -> String {
+    format!("{sender}.{number}")
+}
 
 impl Ledger {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().expect("no client panicked in the ledger")
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap()
     }
 
-    pub(crate) fn promised(&self, promise: Promise) {
-        let mut book = self.book();
-        let id = book.ids.entry(promise.title.clone()).or_insert_with(|| promise.id.clone());
-        assert_eq!(*id, promise.id, "{}: the answer names another id than before", promise.title);
-        book.promises.push(promise);
+    /// A 202 came. Whatever came before under this title must have had this id.
+    pub(crate) fn accepted(&self, title: &str, accepted: Accepted) {
+        let mut books = self.books();
+        books.one_id(title, accepted.id);
+        books.accepted.insert(title.to_owned(), accepted);
     }
 
-    pub(crate) fn saw(&self, phone: u32, title: &str, id: &str) {
-        let mut book = self.book();
-        let known = book.ids.entry(title.to_owned()).or_insert_with(|| id.to_owned());
-        assert_eq!(known, id, "{title}: a repeat carries another id");
-        let seen = book.seen.entry(phone).or_default();
-        if !seen.iter().any(|earlier| earlier == title) {
-            seen.push(title.to_owned());
+    /// No answer came, and none will be asked for: it may or may not have happened.
+    pub(crate) fn unknown(&self) {
+        self.books().unknown += 1;
+    }
+
+    pub(crate) fn refused(&self) {
+        self.books().refused += 1;
+    }
+
+    /// A push came; answers whether for the first time.
+    pub(crate) fn saw(&self, device: &str, push: &Push) -> bool {
+        let title = push.title.clone().unwrap();
+        let mut books = self.books();
+        books.one_id(&title, push.message_id);
+        let key = (device.to_owned(), title.clone());
+        if books.sightings.contains_key(&key) {
+            books.repeats += 1;
+            return false;
         }
+        books.sightings.insert(key, Sighting { id: push.message_id, acked: false });
+        books.in_order(device, &title, push);
+        true
     }
 
-    pub(crate) fn acked(&self, phone: u32, id: &str) {
-        self.book().acked.entry(phone).or_default().insert(id.to_owned());
+    pub(crate) fn acks(&self, device: &str, push: &Push) {
+        let key = (device.to_owned(), push.title.clone().unwrap());
+        self.books().sightings.get_mut(&key).unwrap().acked = true;
     }
 
-    /// The promises that nobody has kept yet.
-    fn owed(&self) -> Vec<Promise> {
-        let book = self.book();
-        let sets: BTreeMap<u32, BTreeSet<&String>> =
-            book.seen.iter().map(|(phone, titles)| (*phone, titles.iter().collect())).collect();
-        let has = |phone: u32, title: &String| sets.get(&phone).is_some_and(|titles| titles.contains(title));
-        let owed = book.promises.iter().filter(|promise| match promise.to {
-            To::Device(device) => !has(device, &promise.title),
-            To::User(_) => !(0..DEVICES).any(|phone| has(phone, &promise.title)),
-            To::All => !(0..DEVICES).all(|phone| has(phone, &promise.title)),
-        });
-        owed.cloned().collect()
+    pub(crate) fn has_acked(&self, device: &str, title: &str) -> bool {
+        let key = (device.to_owned(), title.to_owned());
+        self.books().sightings.get(&key).is_some_and(|sighting| sighting.acked)
     }
 
-    /// Waits until each promise was kept or has verifiably expired.
-    pub(crate) async fn settled(&self, app: &App) {
-        let left = until("every promise is kept or expired", || async {
-            let mut owed = self.owed();
-            owed.retain(|promise| promise.expires_at_ms > now().as_millis());
-            if owed.is_empty() { Some(()) } else { None }
-        });
-        tokio::select! {
-            () = left => {}
-            () = self.report(app) => {}
-        }
+    pub(crate) fn all_accepted(&self) -> BTreeMap<String, Accepted> {
+        self.books().accepted.clone()
     }
 
-    /// Never ends; says, before the wait does, what is still owed.
-    async fn report(&self, app: &App) {
-        tokio::time::sleep(crate::harness::PATIENCE * 3 / 4).await; // says why, just before the wait fails
-        for promise in self.owed().iter().filter(|promise| promise.expires_at_ms > now().as_millis()).take(5)
-        {
-            eprintln!("owed: {promise:?}: {}", app.message(&promise.id).await);
-        }
-        std::future::pending::<()>().await;
+    /// Every message that is known to exist: answered, or seen.
+    pub(crate) fn all_ids(&self) -> HashSet<MessageId> {
+        let books = self.books();
+        books
+            .accepted
+            .values()
+            .map(|accepted| accepted.id)
+            .chain(books.sightings.values().map(|seen| seen.id))
+            .collect()
     }
 
-    pub(crate) async fn judge(&self, app: &App) {
-        self.judge_expired(app).await;
-        self.judge_order();
-        self.judge_counts(app).await;
-        let book = self.book();
-        let sightings: usize = book.seen.values().map(Vec::len).sum();
-        eprintln!("crash test: {} promises, {sightings} first sightings", book.promises.len());
-        assert!(book.promises.len() > 50, "too little happened to judge by");
+    pub(crate) fn summary(&self) -> String {
+        let books = self.books();
+        format!(
+            "{} accepted, {} refused, {} without an answer, {} first sightings, {} repeats",
+            books.accepted.len(),
+            books.refused,
+            books.unknown,
+            books.sightings.len(),
+            books.repeats
+        )
+    }
+}
+
+impl Books {
+    fn one_id(&mut self, title: &str, id: MessageId) {
+        let known = *self.ids.entry(title.to_owned()).or_insert(id);
+        assert_eq!(known, id, "push {title} has two ids");
     }
 
-    /// What was not seen was not lost: its verdict is expired.
-    async fn judge_expired(&self, app: &App) {
-        for promise in self.owed() {
-            assert!(promise.expires_at_ms <= now().as_millis());
-            until(&format!("{promise:?} is expired"), || async {
-                let counts = app.message(&promise.id).await["counts"].clone();
-                (counts["expired"].as_u64() > Some(0)).then_some(())
-            })
-            .await;
-        }
-    }
-
-    /// Of one pusher's messages to one phone in one lane, the first sightings are in its order.
-    fn judge_order(&self) {
-        let book = self.book();
-        let by_title: HashMap<&String, &Promise> =
-            book.promises.iter().map(|promise| (&promise.title, promise)).collect();
-        for (phone, titles) in &book.seen {
-            let mut latest: HashMap<(u32, &str), u64> = HashMap::new();
-            for promise in titles.iter().filter_map(|title| by_title.get(title)) {
-                // A user's message may become due to a phone long after later ones: by a bind.
-                if matches!(promise.to, To::User(_)) {
-                    continue;
-                }
-                let last = latest.entry((promise.pusher, promise.lane)).or_default();
-                assert!(promise.number >= *last, "phone {phone} saw {promise:?} after number {last}");
-                *last = promise.number;
-            }
-        }
-    }
-
-    /// Deliveries in the stories of all messages, in the statistics, and in the phones' own acks.
-    async fn judge_counts(&self, app: &App) {
-        let ids: BTreeSet<String> = self.book().ids.values().cloned().collect();
-        let mut delivered = 0;
-        for id in &ids {
-            delivered += app.message(id).await["counts"]["delivered"].as_u64().unwrap_or(0);
-        }
-        let acked: usize = self.book().acked.values().map(BTreeSet::len).sum();
-        assert!(delivered <= acked as u64, "{delivered} delivered, but only {acked} acks sent");
-        let path = format!("/v1/stats?from=0&to={}&granularity=day", now().as_millis() + 1000);
-        until(&format!("statistics show {delivered} arrived"), || async {
-            let stats = app.get(&path).await.expect(200).body;
-            let arrived: u64 =
-                stats["rows"].as_array()?.iter().filter_map(|row: &Value| row["arrived"].as_u64()).sum();
-            eprintln!("crash test: {arrived} arrived, {delivered} delivered, {acked} acked");
-            (arrived == delivered).then_some(())
-        })
-        .await;
+    /// One sender's requests do not overlap, so its numbers are in order of acceptance; a device
+    /// must first see those of one queue and lane in that order.
+    fn in_order(&mut self, device: &str, title: &str, push: &Push) {
+        let (sender, number) = title.split_once('.').unwrap();
+        let (sender, number): (u64, u64) = (sender.parse().unwrap(), number.parse().unwrap());
+        let queue = push.user_id.as_ref().map(ToString::to_string);
+        let last = self.last.entry((device.to_owned(), sender, push.lane, queue)).or_insert(0);
+        assert!(*last <= number, "{device} saw {title} after number {last} of the same sender, {push:?}");
+        *last = number;
     }
 }

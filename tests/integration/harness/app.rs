@@ -1,208 +1,171 @@
-//! An app server: signed requests, and anything else one may send.
+//! An app server, in the tests' words.
 
-use carillon_sdk::sign;
-use carillon_sdk::{KeyId, Timestamp};
-use reqwest::Method;
-use reqwest::header::HeaderMap;
-use serde_json::{Value, json};
+use carillon_sdk::api::{
+    DeviceRegistered, Lane, MessageView, Platform, PushAccepted, PushRequest, RegisterDevice, StatsRow,
+    Target, TargetView,
+};
+use carillon_sdk::client::server::{Error, StatsQuery};
+use carillon_sdk::client::{AppServer, Trust};
+use carillon_sdk::sign::BindToken;
+use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, WorkspaceId};
 
-use super::{PATIENCE, Ready, until};
+use super::{Server, eventually};
+
+/// A device as registration answered it.
+pub(crate) type Registered = DeviceRegistered;
 
 #[derive(Clone)]
 pub(crate) struct App {
-    http: reqwest::Client,
-    pub(crate) base: String,
-    pub(crate) key_id: String,
+    pub(crate) api: AppServer,
+    pub(crate) key_id: KeyId,
     pub(crate) secret: String,
-}
-
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) text: String,
-    /// Null when the answer is no JSON.
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    /// The stable code of a problem, empty when it is none.
-    pub(crate) fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_default()
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", self.text);
-        self
-    }
-
-    /// A refusal: status, code, and the manners every problem has.
-    #[track_caller]
-    pub(crate) fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.text);
-        assert_eq!(self.header("x-request-id"), self.body["request_id"].as_str(), "{}", self.text);
-        assert_eq!(self.body["status"], status, "{}", self.text);
-    }
-
-    pub(crate) fn message_id(&self) -> String {
-        self.body["message_id"].as_str().expect("a message id").to_owned()
-    }
-}
-
-pub(crate) fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "a client's clock")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    Timestamp::from_millis(u64::try_from(now.as_millis()).expect("before the year 584,556,019"))
+    app_id: AppId,
+    workspace_id: WorkspaceId,
 }
 
 impl App {
-    pub(crate) fn new(ready: &Ready) -> Self {
+    pub(crate) fn new(server: &Server, key_id: &str, secret: &str) -> Self {
+        let key_id = KeyId::parse(key_id).unwrap();
+        let api = AppServer::new(&server.ready.http, key_id.clone(), secret, &Trust::Web).unwrap();
         Self {
-            http: reqwest::Client::builder().timeout(PATIENCE).build().expect("a client"),
-            base: ready.http.clone(),
-            key_id: ready.key_id.clone(),
-            secret: ready.key_secret.clone(),
+            api,
+            key_id,
+            secret: secret.to_owned(),
+            app_id: server.ready.app_id.parse().unwrap(),
+            workspace_id: server.ready.workspace_id.parse().unwrap(),
         }
     }
 
-    /// The same caller with another key.
-    pub(crate) fn with_key(&self, key_id: &str, secret: &str) -> Self {
-        Self { key_id: key_id.to_owned(), secret: secret.to_owned(), ..self.clone() }
+    /// Registers an Android device, version 1.0.
+    pub(crate) async fn register(&self, device: &str) -> Registered {
+        let request = RegisterDevice {
+            device_id: Some(device.parse().unwrap()),
+            platform: Platform::Android,
+            app_version: Some("1.0".to_owned()),
+            ..RegisterDevice::default()
+        };
+        self.api.register_device(&request).await.unwrap()
     }
 
-    pub(crate) fn key(&self) -> KeyId {
-        KeyId::parse(&self.key_id).expect("a key id")
+    pub(crate) async fn bind(&self, device: &DeviceId, user: &str) {
+        self.api.bind(device, &user.parse().unwrap()).await.unwrap();
     }
 
-    /// The header that signs this request, at `at` with `nonce`.
-    pub(crate) fn sign(
-        &self,
-        method: &Method,
-        path_and_query: &str,
-        body: &[u8],
-        at: Timestamp,
-        nonce: &str,
-    ) -> String {
-        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
-        let request = sign::Request { method: method.as_str(), path, query, body, timestamp: at, nonce };
-        sign::authorization(&self.key(), &self.secret, &request)
+    /// A push with this title and the default options; all targets must be accepted.
+    pub(crate) async fn push(&self, to: Target, title: &str) -> MessageId {
+        self.send(PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }).await
     }
 
-    /// Sends a request as it is given; Err when the connection failed.
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Vec<u8>,
-    ) -> reqwest::Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).body(body);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let text = answer.text().await?;
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Answer { status, headers, text, body })
+    pub(crate) async fn push_in(&self, lane: Lane, to: Target, title: &str) -> MessageId {
+        self.send(PushRequest { to, title: Some(title.to_owned()), lane, ..PushRequest::default() }).await
     }
 
-    /// A signed request with further headers; Err when the connection failed.
-    pub(crate) async fn try_call(
-        &self,
-        method: Method,
-        path: &str,
-        extra: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> reqwest::Result<Answer> {
-        let body = body.map(|body| serde_json::to_vec(body).expect("JSON")).unwrap_or_default();
-        let authorization = self.sign(&method, path, &body, now(), &sign::fresh_nonce());
-        let mut headers = vec![("authorization", authorization.as_str())];
-        if !body.is_empty() {
-            headers.push(("content-type", "application/json"));
-        }
-        headers.extend_from_slice(extra);
-        self.send(method, path, &headers, body).await
-    }
-
-    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.try_call(method, path, &[], body.as_ref()).await.expect("the server answers")
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, path, None).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.call(Method::POST, path, Some(body)).await
-    }
-
-    /// A push with the fields of `more` on top of a target and a title.
-    pub(crate) async fn push(&self, to: Value, title: &str, more: Value) -> Answer {
-        let mut body = json!({"to": to, "title": title});
-        if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
-            body.extend(more);
-        }
-        self.post("/v1/pushes", body).await
-    }
-
-    pub(crate) async fn push_to_device(&self, device: &str, title: &str) -> String {
-        self.push(json!({"devices": [device]}), title, json!({})).await.expect(202).message_id()
-    }
-
-    pub(crate) async fn push_to_user(&self, user: &str, title: &str) -> String {
-        self.push(json!({"users": [user]}), title, json!({})).await.expect(202).message_id()
-    }
-
-    pub(crate) async fn bind(&self, device: &str, user: &str) {
-        self.call(Method::PUT, &format!("/v1/devices/{device}/user"), Some(json!({"user_id": user})))
-            .await
-            .expect_ok();
-    }
-
-    pub(crate) async fn unbind(&self, device: &str) {
-        self.call(Method::DELETE, &format!("/v1/devices/{device}/user"), None).await.expect_ok();
-    }
-
-    pub(crate) async fn message(&self, id: &str) -> Value {
-        self.get(&format!("/v1/messages/{id}")).await.expect(200).body
-    }
-
-    /// Waits until the message has a target, by device or user id, in that state; its row.
-    pub(crate) async fn message_is(&self, id: &str, whom: &str, state: &str) -> Value {
-        until(&format!("message {id} is {state} for {whom}"), || async {
-            let message = self.message(id).await;
-            let rows = message["targets"].as_array()?.clone();
-            rows.into_iter()
-                .find(|row| (row["device_id"] == whom || row["user_id"] == whom) && row["state"] == state)
+    pub(crate) async fn push_for(&self, ttl_s: u64, to: Target, title: &str) -> MessageId {
+        self.send(PushRequest {
+            to,
+            title: Some(title.to_owned()),
+            ttl_s: Some(ttl_s),
+            ..PushRequest::default()
         })
         .await
     }
 
-    /// A second app with a key of its own, made with the operator's key.
-    pub(crate) async fn another_app(&self, ready: &Ready, app_id: &str) -> Self {
-        let operator = std::fs::read_to_string(ready.data.join("operator.key")).expect("the operator's key");
-        let (id, secret) = operator.trim().split_once(' ').expect("id and secret");
-        let made = self
-            .with_key(id, secret)
-            .post("/v1/apps", json!({"app_id": app_id, "workspace_id": "default"}))
-            .await;
-        let made = made.expect(201).body;
-        let text = |field: &str| made["key"][field].as_str().expect("a text").to_owned();
-        self.with_key(&text("key_id"), &text("secret"))
+    pub(crate) async fn send(&self, push: PushRequest) -> MessageId {
+        let answer = self.api.push(&push, None).await.unwrap();
+        assert!(answer.targets.iter().all(|target| target.accepted), "{answer:?}");
+        answer.message_id
+    }
+
+    pub(crate) async fn push_once(&self, key: &str, to: Target, title: &str) -> Result<PushAccepted, Error> {
+        self.api
+            .push(&PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }, Some(key))
+            .await
+    }
+
+    pub(crate) async fn message(&self, id: MessageId) -> MessageView {
+        self.api.message(id, None).await.unwrap()
+    }
+
+    /// A message's story on one device, or of one user when no device had it.
+    pub(crate) async fn target(&self, id: MessageId, name: &str) -> Option<TargetView> {
+        let is_it = |target: &TargetView| {
+            target.device_id.as_ref().map(DeviceId::as_str) == Some(name)
+                || (target.device_id.is_none() && target.user_id.as_ref().map(UserId::as_str) == Some(name))
+        };
+        self.message(id).await.targets.into_iter().find(is_it)
+    }
+
+    /// Waits until a target's state is this; a verdict is applied shortly after its cause.
+    pub(crate) async fn await_state(&self, id: MessageId, name: &str, state: &str) -> TargetView {
+        eventually(&format!("{name} to be {state}"), async || {
+            self.target(id, name).await.filter(|target| target.state == state)
+        })
+        .await
+    }
+
+    /// The sum of all statistics so far.
+    pub(crate) async fn totals(&self) -> StatsRow {
+        let hour = 3_600_000;
+        let now = now().as_millis();
+        let query = StatsQuery {
+            from: Some(Timestamp::from_millis(now - hour)),
+            to: Some(Timestamp::from_millis(now + hour)),
+            ..StatsQuery::default()
+        };
+        let rows = self.api.stats(&query).await.unwrap().rows;
+        rows.into_iter().fold(StatsRow::default(), |sum, row| StatsRow {
+            accepted: sum.accepted + row.accepted,
+            sent: sum.sent + row.sent,
+            arrived: sum.arrived + row.arrived,
+            shown: sum.shown + row.shown,
+            opened: sum.opened + row.opened,
+            dismissed: sum.dismissed + row.dismissed,
+            expired: sum.expired + row.expired,
+            replaced: sum.replaced + row.replaced,
+            revoked: sum.revoked + row.revoked,
+            failed: sum.failed + row.failed,
+            ..sum
+        })
+    }
+
+    /// A token with which a device binds a user by itself.
+    pub(crate) fn bind_token(&self, device: &DeviceId, user: &str, expires_in_ms: u64) -> String {
+        let token = BindToken {
+            app_id: self.app_id.clone(),
+            workspace_id: self.workspace_id.clone(),
+            device_id: device.clone(),
+            user_id: user.parse().unwrap(),
+            expires_at: Timestamp::from_millis(now().as_millis() + expires_in_ms),
+        };
+        token.mint(&self.key_id, &self.secret)
+    }
+
+    /// The same app, named otherwise in what it signs.
+    pub(crate) fn named(mut self, app_id: &str) -> Self {
+        self.app_id = app_id.parse().unwrap();
+        self
     }
 }
 
-impl Answer {
-    #[track_caller]
-    pub(crate) fn expect_ok(self) -> Self {
-        assert!(self.status < 300, "{} {}", self.status, self.text);
-        self
-    }
+pub(crate) fn to_device(device: &DeviceId) -> Target {
+    Target { devices: vec![device.clone()], ..Target::default() }
+}
+
+pub(crate) fn to_devices(devices: &[&DeviceId]) -> Target {
+    Target { devices: devices.iter().map(|&device| device.clone()).collect(), ..Target::default() }
+}
+
+pub(crate) fn to_user(user: &str) -> Target {
+    Target { users: vec![user.parse().unwrap()], ..Target::default() }
+}
+
+pub(crate) fn to_all() -> Target {
+    Target { all: true, ..Target::default() }
+}
+
+/// Wall time of the machine, which the server under test shares.
+#[expect(clippy::disallowed_methods, reason = "a test is outside of the server and has no clock of its")]
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
 }

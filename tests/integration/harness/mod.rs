@@ -1,36 +1,45 @@
-//! The verbs in which the tests are written: a server, an app server's calls, a phone.
+//! The verbs of the tests: a server that is the real binary, an app that signs its calls, phones
+//! that speak the wire protocol.
 //!
-//! Everything is real: the server is the built binary in a process of its own, started as a
-//! newcomer would; requests are signed and sent over HTTP; phones speak the wire protocol over TCP.
-//! Every wait is for an event, with a generous deadline whose passing is the failure.
+//! Nothing here sleeps to let things happen: every wait is for an event, and its deadline is only
+//! how long a failing test takes to say so.
 
 mod app;
+mod http;
 mod phone;
+mod program;
 mod server;
-
-pub(crate) use app::{App, now};
-pub(crate) use phone::Phone;
-pub(crate) use server::{Ready, Server};
 
 use std::time::Duration;
 
-/// How long an event may take before the test fails: long enough for a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use app::{App, Registered, now, to_all, to_device, to_devices, to_user};
+pub(crate) use http::{Answer, Call, call};
+pub(crate) use phone::{Phone, Transport};
+pub(crate) use program::run;
+pub(crate) use server::{Ready, Server};
 
-/// Waits until `step` gives something, asking again as soon as it gave nothing. For what the server
-/// does in its own time and tells nobody about.
-pub(crate) async fn until<T, F>(what: &str, mut step: impl FnMut() -> F) -> T
-where
-    F: Future<Output = Option<T>>,
-{
-    let waited = tokio::time::timeout(PATIENCE, async {
+/// Generous: two cores, a debug build, and other tests beside this one.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The future's value; fails the test in the caller's words when it takes too long.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {DEADLINE:?} for {what}"),
+    }
+}
+
+/// Asks again until there is an answer: for what the server does on its own time (acks are applied
+/// some tens of milliseconds after they came) and tells nobody.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(what, async {
         loop {
-            if let Some(found) = step().await {
-                return found;
+            if let Some(answer) = ask().await {
+                return answer;
             }
-            // A pause between questions, so that asking does not slow down what is waited for.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            // Between two questions, not instead of one: the API has no event to wait for.
+            tokio::time::sleep(Duration::from_millis(15)).await;
         }
-    });
-    waited.await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+    })
+    .await
 }

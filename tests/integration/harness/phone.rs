@@ -1,174 +1,178 @@
-//! A device speaking the wire protocol over TCP, frame by frame: nothing is acked or answered that
-//! the test does not ack or answer, but for pings.
+//! A device, frame by frame: it does nothing by itself, so that a test says all it does.
 
-use bytes::BytesMut;
-use carillon_sdk::wire::{self, Ack, Frame, Goodbye, Hello, Push, Welcome};
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use carillon_sdk::client::{Address, Connection, Trust};
+use carillon_sdk::wire::{
+    self, Ack, Bind, BindAnswer, ErrorCode, ErrorFrame, Frame, Goodbye, GoodbyeReason, Hello, Push, Report,
+    ReportKind, Unbind, Welcome,
+};
+use carillon_sdk::{DeviceId, MessageId};
 
-use super::{PATIENCE, Server};
+use super::{App, Registered, Server, within};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Tls,
+    WebSocket,
+    WebSocketText,
+}
 
 pub(crate) struct Phone {
-    pub(crate) id: String,
-    pub(crate) credential: String,
+    pub(crate) device: Registered,
     pub(crate) welcome: Welcome,
-    stream: Option<TcpStream>,
-    bytes: BytesMut,
+    connection: Connection,
+    transport: Transport,
 }
 
 impl Phone {
-    /// A registered phone that is not connected.
-    pub(crate) async fn register(server: &Server, device_id: &str) -> Self {
-        let body = json!({"device_id": device_id, "platform": "android", "app_version": "1.0"});
-        let made = server.app().post("/v1/devices", body).await.expect_ok().body;
-        Self::known(device_id, made["credential"].as_str().expect("a credential"))
+    /// Registers and connects over TCP.
+    pub(crate) async fn new(server: &Server, app: &App, device: &str) -> Self {
+        Self::connect(server, app.register(device).await).await
     }
 
-    pub(crate) fn known(device_id: &str, credential: &str) -> Self {
-        Self {
-            id: device_id.to_owned(),
-            credential: credential.to_owned(),
-            welcome: Welcome::default(),
-            stream: None,
-            bytes: BytesMut::new(),
+    pub(crate) async fn connect(server: &Server, device: Registered) -> Self {
+        Self::connect_over(Transport::Tcp, server, device).await
+    }
+
+    pub(crate) async fn connect_over(transport: Transport, server: &Server, device: Registered) -> Self {
+        let mut connection = dial(transport, server, &device).await;
+        let hello =
+            Hello { version: wire::VERSION, credential: device.credential.clone(), ..Hello::default() };
+        connection.send(&Frame::Hello(hello)).await.unwrap();
+        match within("a welcome", connection.next()).await.unwrap() {
+            Some(Frame::Welcome(welcome)) => Self { device, welcome, connection, transport },
+            other => panic!("expected a welcome, got {other:?}"),
         }
     }
 
-    pub(crate) fn hello(&self) -> Hello {
-        Hello {
-            version: wire::VERSION,
-            credential: self.credential.clone(),
-            resume: self.welcome.session,
-            ..Hello::default()
-        }
+    /// A connection on which nothing has been said.
+    pub(crate) async fn stranger(server: &Server) -> Connection {
+        Connection::open(&Address::Tcp(server.ready.devices_tcp.clone()), &Trust::Web).await.unwrap()
     }
 
-    pub(crate) async fn connected(mut self, server: &Server) -> Self {
-        self.connect(server).await;
-        self
+    pub(crate) fn id(&self) -> &DeviceId {
+        &self.device.device_id
     }
 
-    /// Connects anew and waits for Welcome.
-    pub(crate) async fn connect(&mut self, server: &Server) {
-        self.connect_holding(server, Vec::new()).await;
+    /// Connects anew, which ends the session this phone had.
+    pub(crate) async fn reconnect(self, server: &Server) -> Self {
+        let Self { device, transport, connection, .. } = self;
+        drop(connection);
+        Self::connect_over(transport, server, device).await
     }
 
-    pub(crate) async fn connect_holding(&mut self, server: &Server, holding: Vec<u64>) {
-        self.open(server).await;
-        self.send(&Frame::Hello(Hello { holding, ..self.hello() })).await;
-        match self.next().await {
-            Some(Frame::Welcome(welcome)) => self.welcome = welcome,
-            other => panic!("Welcome, not {other:?}"),
-        }
-    }
-
-    /// Connects if the server is there and welcomes: for clients of a server that may be dying.
-    pub(crate) async fn try_connect(&mut self, address: &str) -> bool {
-        self.bytes.clear();
-        let Ok(stream) = TcpStream::connect(address).await else { return false };
-        self.stream = Some(stream);
-        self.send(&Frame::Hello(self.hello())).await;
-        match self.frame().await {
-            Some(Frame::Welcome(welcome)) => self.welcome = welcome,
-            _ => self.stream = None,
-        }
-        self.stream.is_some()
-    }
-
-    /// The next frame, however long it takes; None when the server closed.
-    pub(crate) async fn next_or_closed(&mut self) -> Option<Frame> {
-        self.frame().await
-    }
-
-    /// A bare connection: no Hello.
-    pub(crate) async fn open(&mut self, server: &Server) {
-        self.bytes.clear();
-        let stream =
-            TcpStream::connect(&server.ready.devices_tcp).await.expect("the device listener accepts");
-        stream.set_nodelay(true).expect("nodelay");
-        self.stream = Some(stream);
-    }
-
-    pub(crate) fn disconnect(&mut self) {
-        self.stream = None;
+    pub(crate) fn disconnect(self) -> Registered {
+        self.device
     }
 
     pub(crate) async fn send(&mut self, frame: &Frame) {
-        self.send_bytes(&wire::encode(frame)).await;
+        self.connection.send(frame).await.unwrap();
     }
 
-    /// Bytes as they are; a connection the server has closed takes them silently.
-    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
-        let _closed = self.stream.as_mut().expect("connected").write_all(bytes).await;
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.connection.send_raw(bytes).await.unwrap();
     }
 
-    /// The next frame but for pings, which are answered; None when the server closed.
+    /// The next frame, probes answered and passed over; None when the server has closed.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
-        tokio::time::timeout(PATIENCE, self.frame())
-            .await
-            .unwrap_or_else(|_| panic!("{}: no frame came", self.id))
-    }
-
-    async fn frame(&mut self) -> Option<Frame> {
         loop {
-            if let Some(decoded) =
-                wire::decode(&mut self.bytes, wire::FRAME_BYTES_MAX).expect("the server sends frames")
-            {
-                match decoded.frame {
-                    Some(Frame::Ping) => self.send(&Frame::Pong).await,
-                    Some(frame) => return Some(frame),
-                    None => {}
-                }
-                continue;
-            }
-            match self.stream.as_mut().expect("connected").read_buf(&mut self.bytes).await {
-                Ok(0) | Err(_) => return None,
-                Ok(_) => {}
+            // An error is the end, as a close is: a server that is killed resets its sockets.
+            match within("a frame", self.connection.next()).await.unwrap_or(None) {
+                Some(Frame::Ping) => self.send(&Frame::Pong).await,
+                other => return other,
             }
         }
     }
 
-    /// The next push, with that title. Not acked.
+    /// The next frame must be a push with this title.
     pub(crate) async fn expect_push(&mut self, title: &str) -> Push {
         match self.next().await {
             Some(Frame::Push(push)) => {
-                assert_eq!(push.title.as_deref(), Some(title), "{}", self.id);
+                assert_eq!(push.title.as_deref(), Some(title), "a push, but not the expected one");
                 push
             }
-            other => panic!("{}: the push {title:?}, not {other:?}", self.id),
+            other => panic!("expected the push {title:?}, got {other:?}"),
         }
+    }
+
+    /// The same, acked.
+    pub(crate) async fn receive(&mut self, title: &str) -> Push {
+        let push = self.expect_push(title).await;
+        self.ack(&push).await;
+        push
     }
 
     pub(crate) async fn ack(&mut self, push: &Push) {
         self.send(&Frame::Ack(Ack { seqs: vec![push.seq] })).await;
     }
 
-    /// The next push, with that title, acked.
-    pub(crate) async fn take(&mut self, title: &str) -> Push {
-        let push = self.expect_push(title).await;
-        self.ack(&push).await;
-        push
-    }
-
-    pub(crate) async fn expect_goodbye(&mut self) -> Goodbye {
+    /// Whatever the server had to say to this phone it has said before it answers a probe.
+    pub(crate) async fn expect_nothing(&mut self) {
+        self.send(&Frame::Ping).await;
         match self.next().await {
-            Some(Frame::Goodbye(goodbye)) => goodbye,
-            other => panic!("{}: a Goodbye, not {other:?}", self.id),
+            Some(Frame::Pong) => {}
+            other => panic!("expected silence, got {other:?}"),
         }
     }
 
-    pub(crate) async fn expect_error(&mut self, code: wire::ErrorCode) {
+    pub(crate) async fn expect_error(&mut self, code: ErrorCode) {
         match self.next().await {
-            Some(Frame::Error(error)) => assert_eq!(error.code, code, "{}", error.detail),
-            other => panic!("{}: the error {code:?}, not {other:?}", self.id),
+            Some(Frame::Error(ErrorFrame { code: got, .. })) => assert_eq!(got, code),
+            other => panic!("expected the error {code:?}, got {other:?}"),
         }
     }
 
-    pub(crate) async fn expect_closed(&mut self) {
+    pub(crate) async fn expect_goodbye(&mut self, reason: GoodbyeReason) -> Goodbye {
         match self.next().await {
-            None => {}
-            Some(frame) => panic!("{}: a closed connection, not {frame:?}", self.id),
+            Some(Frame::Goodbye(goodbye)) => {
+                assert_eq!(goodbye.reason, reason);
+                goodbye
+            }
+            other => panic!("expected a goodbye {reason:?}, got {other:?}"),
         }
     }
+
+    pub(crate) async fn expect_close(&mut self) {
+        if let Some(frame) = self.next().await {
+            panic!("expected the end, got {frame:?}");
+        }
+    }
+
+    pub(crate) async fn report(&mut self, message_id: MessageId, kind: ReportKind) {
+        self.send(&Frame::Report(Report { message_id, kind })).await;
+    }
+
+    pub(crate) async fn bind(&mut self, token: String) -> BindAnswer {
+        self.send(&Frame::Bind(Bind { request: 7, token })).await;
+        self.expect_answer(7).await
+    }
+
+    pub(crate) async fn unbind(&mut self) -> BindAnswer {
+        self.send(&Frame::Unbind(Unbind { request: 8 })).await;
+        self.expect_answer(8).await
+    }
+
+    pub(crate) async fn expect_answer(&mut self, request: u32) -> BindAnswer {
+        match self.next().await {
+            Some(Frame::Answer(answer)) => {
+                assert_eq!(answer.request, request);
+                answer
+            }
+            other => panic!("expected an answer, got {other:?}"),
+        }
+    }
+}
+
+async fn dial(transport: Transport, server: &Server, device: &Registered) -> Connection {
+    let web_socket = || server.ready.devices_ws.parse::<Address>().unwrap();
+    let (address, trust) = match transport {
+        Transport::Tcp => (Address::Tcp(server.ready.devices_tcp.clone()), Trust::Web),
+        Transport::Tls => {
+            let ca_pem = device.ca_pem.clone().expect("dev gives its authority at registration");
+            (Address::Tls(server.ready.devices_tls.clone()), Trust::Pem(ca_pem))
+        }
+        Transport::WebSocket => (web_socket(), Trust::Web),
+        Transport::WebSocketText => (web_socket().in_text(), Trust::Web),
+    };
+    within("a connection", Connection::open(&address, &trust)).await.unwrap()
 }

@@ -1,15 +1,17 @@
-//! The server under test: the built binary, in a process of its own.
+//! The real binary, on a data directory of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
+use carillon_sdk::KeyId;
+use carillon_sdk::api::{AppCreated, CreateApp};
+use carillon_sdk::client::{AppServer, Trust};
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tempfile::TempDir;
 
-use super::{App, PATIENCE, Phone};
+use super::{App, within};
 
-/// The line `carillon dev --json` prints when it is ready.
+/// The line of `carillon dev --json`: these members and no others.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ready {
@@ -24,119 +26,139 @@ pub(crate) struct Ready {
     pub(crate) key_id: String,
     pub(crate) key_secret: String,
     pub(crate) pid: u32,
-    pub(crate) data: PathBuf,
+    pub(crate) data: String,
 }
 
 pub(crate) struct Server {
-    child: Child,
     pub(crate) ready: Ready,
-    data: tempfile::TempDir,
-    env: Vec<(String, String)>,
+    /// The ready line as it was printed.
+    pub(crate) line: String,
+    child: Child,
+    data: TempDir,
+    settings: Vec<(String, String)>,
 }
 
 impl Server {
+    /// A fresh server with the settings of `carillon dev`.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// With settings, as environment variables: `("CARILLON_LIMITS_PENDING_MAX", "3")`.
-    pub(crate) async fn start_with(env: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().expect("a temporary directory");
-        let env: Vec<_> = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let (child, ready) = spawn(data.path(), &env).await;
-        Self { child, ready, data, env }
+    /// The same with environment variables, such as `("CARILLON_LIMITS_ACK_TIMEOUT", "300ms")`.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let data = TempDir::with_prefix("carillon-test-").unwrap();
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (child, line) = launch(&data, &settings).await;
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the ready line {line}"));
+        Self { ready, line, child, data, settings }
     }
 
+    /// The demo app with its key.
     pub(crate) fn app(&self) -> App {
-        App::new(&self.ready)
+        App::new(self, &self.ready.key_id, &self.ready.key_secret)
     }
 
-    /// Registers a device and connects it.
-    pub(crate) async fn phone(&self, device_id: &str) -> Phone {
-        Phone::register(self, device_id).await.connected(self).await
+    /// Another tenant, made with the operator's key.
+    pub(crate) async fn another_app(&self, app_id: &str) -> App {
+        let operator = self.operator();
+        let request = CreateApp {
+            app_id: app_id.parse().unwrap(),
+            workspace_id: "default".parse().unwrap(),
+            name: None,
+        };
+        let AppCreated { key, .. } = operator.create_app(&request).await.unwrap();
+        App::new(self, key.key.key_id.as_str(), &key.secret).named(app_id)
     }
 
-    /// SIGKILL: no flush, no goodbye.
-    pub(crate) async fn kill(&mut self) {
-        self.child.start_kill().expect("the server runs");
-        self.child.wait().await.expect("the server can be waited for");
+    pub(crate) fn operator(&self) -> AppServer {
+        let kept = std::fs::read_to_string(self.data.path().join("operator.key")).unwrap();
+        let (key_id, secret) = kept.trim().split_once(' ').unwrap();
+        AppServer::new(&self.ready.http, KeyId::parse(key_id).unwrap(), secret, &Trust::Web).unwrap()
     }
 
-    /// Starts a new process on the same data.
+    /// SIGKILL: what is in memory is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts again on the same data, on other ports. It must have ended before.
     pub(crate) async fn start_again(&mut self) {
-        let (child, ready) = spawn(self.data.path(), &self.env).await;
+        let (child, line) = launch(&self.data, &self.settings).await;
+        self.ready = serde_json::from_str(&line).unwrap();
+        self.line = line;
         self.child = child;
-        self.ready = ready;
     }
 
-    pub(crate) async fn crash_and_restart(&mut self) {
-        self.kill().await;
+    /// SIGKILL and start again.
+    pub(crate) async fn crash(&mut self) {
+        self.kill();
         self.start_again().await;
     }
 
-    /// SIGTERM, and the exit code that follows.
-    pub(crate) async fn terminate(&mut self) -> Option<i32> {
-        let pid = self.ready.pid.to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill(1) is there");
-        assert!(sent.success(), "the server runs");
-        self.exit_code().await
+    /// SIGTERM; the server goes on draining.
+    pub(crate) fn terminate(&self) {
+        let status =
+            Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status().unwrap();
+        assert!(status.success(), "send SIGTERM");
     }
 
-    /// Waits for the process to end by itself.
-    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        tokio::time::timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("the server ends")
-            .expect("the server can be waited for")
-            .code()
+    /// How the process ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        super::eventually("the server to end", async || self.exit_status()).await
     }
 
-    /// What the operations listener says: status and text.
-    pub(crate) async fn operations(&self, method: reqwest::Method, path: &str) -> (u16, String) {
-        let url = format!("{}{path}", self.ready.operations);
-        let answer = reqwest::Client::new()
-            .request(method, url)
-            .send()
-            .await
-            .expect("the operations listener answers");
-        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    /// None while it lives.
+    pub(crate) fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
-    /// Makes one actor of that kind panic.
-    pub(crate) async fn panic(&self, kind: &str) {
-        let (status, text) = self.operations(reqwest::Method::POST, &format!("/dev/panic?kind={kind}")).await;
-        assert!(status < 300, "panic in {kind}: {status} {text}");
+    /// `host:port` of the operations listener.
+    pub(crate) fn operations(&self) -> &str {
+        self.ready.operations.strip_prefix("http://").unwrap()
     }
 
-    /// The value of a metric's series, 0 when it has none yet.
-    pub(crate) async fn metric(&self, series: &str) -> f64 {
-        let (_, text) = self.operations(reqwest::Method::GET, "/metrics").await;
-        text.lines()
-            .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse::<f64>().ok())
-            .sum()
+    /// `host:port` of the API.
+    pub(crate) fn http(&self) -> &str {
+        self.ready.http.strip_prefix("http://").unwrap()
     }
 }
 
-async fn spawn(data: &Path, env: &[(String, String)]) -> (Child, Ready) {
-    // The HTTP client of the tests wants one too.
-    carillon::cli::install_crypto();
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn launch(data: &TempDir, settings: &Vec<(String, String)>) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_carillon"))
         .args(["dev", "--json", "--ephemeral-ports", "--no-samples", "--data"])
-        .arg(data)
-        .envs(env.iter().map(|(key, value)| (key, value)))
-        .env("CARILLON_LOG_LEVEL", std::env::var("CARILLON_LOG_LEVEL").unwrap_or_else(|_| "error".into()))
+        .arg(data.path())
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .env("CARILLON_LOG_LEVEL", std::env::var("TEST_LOG").unwrap_or_else(|_| "error".to_owned()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
-        .expect("the server starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
-    let line = tokio::time::timeout(PATIENCE, lines.next_line())
-        .await
-        .expect("the server gets ready")
-        .expect("its output can be read")
-        .expect("the server says that it is ready");
-    let ready: Ready = serde_json::from_str(&line).unwrap_or_else(|cause| panic!("{cause} in {line}"));
-    assert!(ready.ready);
-    (child, ready)
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        // Anything more would break the promise of exactly one line.
+        (line, out)
+    });
+    let (line, mut out) = within("the server to become ready", read).await.unwrap();
+    assert!(line.starts_with('{'), "the server did not become ready: {:?} {line:?}", child.try_wait());
+    std::thread::spawn(move || {
+        let mut more = String::new();
+        while out.read_line(&mut more).is_ok_and(|count| count > 0) {
+            eprintln!("the server printed more than its line: {more}");
+            more.clear();
+        }
+    });
+    (child, line)
 }

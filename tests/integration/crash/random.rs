@@ -1,17 +1,15 @@
-//! Random numbers that a seed repeats (SplitMix64).
+//! Numbers that a seed repeats.
 
-pub(crate) struct Dice(u64);
+/// splitmix64.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
 
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
+impl Random {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn fork(&mut self) -> Self {
-        Self(self.next())
-    }
-
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,5 +24,10 @@ impl Dice {
     /// True so many times in a hundred.
     pub(crate) fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
+    }
+
+    /// A generator of its own, for another task.
+    pub(crate) fn split(&mut self) -> Self {
+        Self(self.next())
     }
 }
