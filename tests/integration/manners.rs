@@ -1,125 +1,86 @@
 //! What the HTTP API owes every caller, whatever is asked.
 
-use carillon_sdk::sign;
-use reqwest::Method;
-use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use carillon_sdk::api::{DeviceRegistered, Problem};
+use serde_json::{Value, json};
 
-use crate::harness::{App, PATIENCE, Phone, Server, now};
+use crate::harness::{Answer, App, Call, Phone, Server, call, now};
 
-/// The app's publishable key, which the operator can read.
-async fn client_key(server: &Server) -> String {
-    let operator =
-        std::fs::read_to_string(server.ready.data.join("operator.key")).expect("the operator's key");
-    let (id, secret) = operator.trim().split_once(' ').expect("id and secret");
-    let apps = server.app().with_key(id, secret).get("/v1/apps").await.expect(200).body;
-    apps["apps"][0]["client_key"].as_str().expect("a client key").to_owned()
-}
-
-/// Registers with the client key and further headers.
-async fn register_itself(
-    app: &App,
-    key: &str,
-    device: &str,
-    more: &[(&str, &str)],
-) -> (u16, serde_json::Value) {
-    let authorization = format!("Client {key}");
-    let mut headers = vec![("authorization", authorization.as_str()), ("content-type", "application/json")];
-    headers.extend_from_slice(more);
-    let body = json!({"device_id": device, "platform": "web"}).to_string().into_bytes();
-    let answer = app.send(Method::POST, "/v1/devices", &headers, body).await.expect("answered");
-    (answer.status, answer.body)
-}
-
-#[tokio::test]
-async fn a_request_id_is_kept_when_it_is_harmless_and_made_when_not() {
-    let server = Server::start().await;
-    let app = server.app();
-    for (given, kept) in [("mine-1", true), ("a b", false), (&"x".repeat(65), false)] {
-        let answer = app.send(Method::GET, "/v1/nothing", &[("x-request-id", given)], Vec::new()).await;
-        let answer = answer.expect("answered");
-        answer.refused(404, "route_unknown");
-        assert_eq!(answer.header("x-request-id") == Some(given), kept, "{given}");
+impl Server {
+    async fn ask(&self, app: &App, method: &'static str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        call(self.http(), &Call::new(method, path, &body).signed(app)).await
     }
-    let fine = app.get("/v1/devices").await.expect(200);
-    assert!(fine.header("x-request-id").is_some_and(|id| !id.is_empty()));
+
+    async fn get(&self, app: &App, path: &str) -> Answer {
+        self.ask(app, "GET", path, &Value::Null).await
+    }
+
+    /// Registers a device with the demo app's publishable key and further headers.
+    async fn register_itself(&self, device: &str, more: &[(&str, &str)]) -> Answer {
+        let client_key = self.operator().apps().await.unwrap().apps.remove(0).client_key;
+        let body = json!({"device_id": device, "platform": "web"}).to_string();
+        let mut register = Call::new("POST", "/v1/devices", &body);
+        register = register.header("Authorization", &format!("Client {client_key}"));
+        for (name, value) in more {
+            register = register.header(name, value);
+        }
+        call(self.http(), &register).await
+    }
+}
+
+fn json_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{error} in {}", answer.text()))
 }
 
 #[tokio::test]
 async fn a_problems_type_leads_to_its_explanation() {
     let server = Server::start().await;
-    let app = server.app();
-    let problem = app.get("/v1/devices/nobody").await.body;
-    let (path, code) = problem["type"].as_str().and_then(|link| link.split_once('#')).expect("a link");
-    let page = app.send(Method::GET, path, &[], Vec::new()).await.expect("answered").expect(200);
-    assert!(page.text.contains(&format!("\n### {code}\n")), "{code}");
+    let problem: Problem =
+        server.get(&server.app(), "/v1/devices/nobody").await.expect_problem(404, "device_unknown");
+    let (path, code) = problem.kind.split_once('#').unwrap();
+    let page = call(server.http(), &Call::new("GET", path, "")).await;
+    assert!(page.text().contains(&format!("\n### {code}\n")), "{code} in {}", page.head);
 }
 
 #[tokio::test]
-async fn a_head_too_long_and_a_method_not_taken_are_refused() {
+async fn a_method_not_taken_is_told_which_are() {
     let server = Server::start().await;
-    let app = server.app();
-    let long = "x".repeat(17 * 1024);
-    let answer = app.send(Method::GET, "/v1/devices", &[("x-long", &long)], Vec::new()).await;
-    answer.expect("answered").refused(431, "header_too_large");
-    let answer = app.call(Method::PUT, "/v1/devices/phone", None).await;
-    answer.refused(405, "method_not_allowed");
+    let answer = server.ask(&server.app(), "POST", "/v1/devices/phone", &Value::Null).await;
+    answer.expect_problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("GET, DELETE"));
-}
-
-#[tokio::test]
-async fn a_body_that_trickles_is_cut_off_and_costs_nobody_else() {
-    let server = Server::start_with(&[("CARILLON_HTTP_BODY_TIMEOUT", "200ms")]).await;
-    let app = server.app();
-    let authorization = app.sign(&Method::POST, "/v1/pushes", b"{}", now(), &sign::fresh_nonce());
-    let address = server.ready.http.trim_start_matches("http://");
-    let mut socket = TcpStream::connect(address).await.expect("connected");
-    let head = format!(
-        "POST /v1/pushes HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{{"
-    );
-    socket.write_all(head.as_bytes()).await.expect("written");
-    app.get("/v1/devices").await.expect(200);
-    let mut answer = [0; 12];
-    tokio::time::timeout(PATIENCE, socket.read_exact(&mut answer))
-        .await
-        .expect("in time")
-        .expect("an answer");
-    assert_eq!(&answer, b"HTTP/1.1 408");
 }
 
 #[tokio::test]
 async fn a_device_is_taken_over_only_by_who_has_its_credential() {
     let server = Server::start().await;
-    let app = server.app();
-    let key = client_key(&server).await;
-    let victim = Phone::register(&server, "victim").await;
-    let other = Phone::register(&server, "other").await;
-
-    for shown in [&[][..], &[("x-device-credential", "guess")], &[("x-device-credential", &other.credential)]]
-    {
-        let (status, body) = register_itself(&app, &key, "victim", shown).await;
-        assert_eq!((status, &body["code"]), (409, &json!("device_exists")));
+    let victim = server.app().register("victim").await;
+    let other = server.app().register("other").await;
+    let shown = |credential: &str| [("X-Device-Credential".to_owned(), credential.to_owned())];
+    for wrong in ["guess", &other.credential] {
+        let [(name, value)] = shown(wrong);
+        let answer = server.register_itself("victim", &[(&name, &value)]).await;
+        answer.expect_problem(409, "device_exists");
     }
-    // Whoever failed took nothing: the credential still holds, and its bearer may renew it.
-    let shown = [("x-device-credential", victim.credential.as_str())];
-    let (status, body) = register_itself(&app, &key, "victim", &shown).await;
-    assert_eq!((status, &body["created"]), (200, &json!(false)), "{body}");
-    let renewed = body["credential"].as_str().expect("a credential");
-    Phone::known("victim", renewed).connected(&server).await;
+    server.register_itself("victim", &[]).await.expect_problem(409, "device_exists");
+
+    // Whoever failed took nothing: the credential still holds, and who has it may renew it.
+    let [(name, value)] = shown(&victim.credential);
+    let answer = server.register_itself("victim", &[(&name, &value)]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let renewed: DeviceRegistered = serde_json::from_slice(&answer.body).unwrap();
+    assert!(!renewed.created && renewed.credential != victim.credential);
+    Phone::connect(&server, renewed).await;
 }
 
 #[tokio::test]
 async fn of_many_who_register_one_new_id_at_once_one_has_it() {
     let server = Server::start().await;
-    let app = server.app();
-    let key = client_key(&server).await;
-    let all = (0..8).map(|_| register_itself(&app, &key, "wanted", &[]));
+    let all = (0..8).map(|_| server.register_itself("wanted", &[]));
     let answers = futures_util::future::join_all(all).await;
-    let made: Vec<_> = answers.iter().filter(|(status, _)| *status == 201).collect();
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
     assert_eq!(made.len(), 1, "{answers:?}");
-    assert!(answers.iter().all(|(status, _)| matches!(status, 201 | 409)), "{answers:?}");
-    Phone::known("wanted", made[0].1["credential"].as_str().expect("a credential")).connected(&server).await;
+    assert!(answers.iter().all(|answer| matches!(answer.status, 201 | 409)), "{answers:?}");
+    Phone::connect(&server, serde_json::from_slice(&made[0].body).unwrap()).await;
 }
 
 #[tokio::test]
@@ -130,22 +91,18 @@ async fn registrations_with_the_client_key_are_limited_by_address() {
         ("CARILLON_HTTP_BEHIND_PROXY", "true"),
     ])
     .await;
-    let app = server.app();
-    let key = client_key(&server).await;
-    let from = |number: usize, address: &'static str| {
-        let (app, key) = (app.clone(), key.clone());
-        async move {
-            let forwarded = format!("203.0.113.9, {address}");
-            let more = [("x-forwarded-for", forwarded.as_str())];
-            register_itself(&app, &key, &format!("{address} {number}"), &more).await.0
-        }
+    // A caller may write any address in front; the proxy's own comes last and counts.
+    let from = async |number: usize, address: &str| {
+        let forwarded = format!("203.0.113.{number}, {address}");
+        let name = format!("{address} {number}");
+        server.register_itself(&name, &[("X-Forwarded-For", &forwarded)]).await
     };
     let mut statuses = Vec::new();
-    for number in 0..6 {
-        statuses.push(from(number, "198.51.100.1").await);
+    for number in 0..8 {
+        statuses.push(from(number, "198.51.100.1").await.status);
     }
     assert!(statuses.contains(&201) && statuses.contains(&429), "{statuses:?}");
-    assert_eq!(from(0, "198.51.100.2").await, 201, "another address has its own");
+    assert_eq!(from(0, "198.51.100.2").await.status, 201, "another address has its own");
 }
 
 #[tokio::test]
@@ -157,74 +114,78 @@ async fn who_guesses_keys_is_slowed_down() {
     .await;
     let app = server.app();
     let mut codes = Vec::new();
-    for _ in 0..6 {
-        let answer = app.with_key(&app.key_id, "wrong").get("/v1/devices").await;
-        codes.push(answer.code().to_owned());
+    for number in 0..8 {
+        let guess = Call::new("GET", "/v1/devices", "");
+        let guess = guess.signed_with(&app, "wrong", now(), &format!("nonce-of-{number}"));
+        let answer = call(server.http(), &guess).await;
+        codes.push(json_of(&answer)["code"].as_str().unwrap().to_owned());
     }
     assert_eq!(codes[0], "signature_invalid");
     assert!(codes.contains(&"rate_limited".to_owned()), "{codes:?}");
 }
 
 #[tokio::test]
-async fn an_idempotency_key_gives_the_first_answer_and_no_second_push() {
+async fn a_repeated_push_gets_the_first_answer_though_the_devices_are_others_now() {
     let server = Server::start().await;
     let app = server.app();
-    Phone::register(&server, "phone").await;
-    let send = |title: &'static str| {
-        let app = app.clone();
-        async move {
-            let body = json!({"to": {"devices": ["phone", "later"]}, "title": title});
-            let key = [("idempotency-key", "order 7")];
-            app.try_call(Method::POST, "/v1/pushes", &key, Some(&body)).await.expect("answered")
-        }
+    app.register("phone").await;
+    let push = async |title: &str| {
+        let body = json!({"to": {"devices": ["phone", "later"]}, "title": title}).to_string();
+        let push = Call::new("POST", "/v1/pushes", &body).header("Idempotency-Key", "order 7");
+        call(server.http(), &push.signed(&app)).await
     };
-    let first = send("one").await.expect(202);
-    assert_eq!(first.header("idempotent-replayed"), None);
-    Phone::register(&server, "later").await;
-    let again = send("one").await.expect(202);
-    assert_eq!(again.header("idempotent-replayed"), Some("true"));
-    assert_eq!(again.body, first.body);
-    send("two").await.refused(422, "idempotency_mismatch");
-    assert_eq!(app.get("/v1/devices/phone").await.body["pending"], 1);
-    assert_eq!(app.get("/v1/devices/later").await.body["pending"], 0);
+    let first = push("one").await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (202, None), "{}", first.text());
+    app.register("later").await;
+    let again = push("one").await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (202, Some("true")));
+    assert_eq!(again.text(), first.text());
+    for (device, pending) in [("phone", 1), ("later", 0)] {
+        let found = server.get(&app, &format!("/v1/devices/{device}")).await;
+        assert_eq!(json_of(&found)["pending"], pending, "{device}");
+    }
 }
 
 #[tokio::test]
-async fn a_push_that_reached_nobody_may_try_again_with_the_same_key() {
+async fn a_push_that_reached_nobody_says_why_for_each_and_may_be_tried_again() {
     let server = Server::start().await;
     let app = server.app();
-    let body = json!({"to": {"devices": ["phone"]}, "title": "hello"});
-    let key = [("idempotency-key", "order 8")];
-    let send = || app.try_call(Method::POST, "/v1/pushes", &key, Some(&body));
-    let refused = send().await.expect("answered");
-    refused.refused(404, "device_unknown");
-    assert_eq!(refused.body["targets"][0]["code"], "device_unknown");
-    Phone::register(&server, "phone").await;
-    send().await.expect("answered").expect(202);
+    let push = async || {
+        let push = Call::new("POST", "/v1/pushes", r#"{"to":{"devices":["phone"]},"title":"x"}"#);
+        call(server.http(), &push.header("Idempotency-Key", "order 8").signed(&app)).await
+    };
+    let problem = push().await.expect_problem(404, "device_unknown");
+    assert_eq!(problem.targets[0].code.as_deref(), Some("device_unknown"));
+    app.register("phone").await;
+    assert_eq!(push().await.status, 202);
 }
 
 #[tokio::test]
 async fn a_key_cannot_lock_its_app_out_nor_give_away_what_it_has_not() {
     let server = Server::start().await;
     let app = server.app();
-    app.call(Method::DELETE, &format!("/v1/keys/{}", app.key_id), None).await.refused(409, "key_in_use");
-    let made = app.post("/v1/keys", json!({"scopes": ["keys", "read"]})).await.expect(201).body;
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
-    let small = app.with_key(&text("key_id"), &text("secret"));
-    small.post("/v1/keys", json!({"scopes": ["push"]})).await.refused(403, "scope_missing");
-    small.post("/v1/keys", json!({})).await.refused(403, "scope_missing");
-    app.post("/v1/keys", json!({"scopes": ["operator"]})).await.refused(400, "key_invalid");
-    app.get("/v1/apps").await.refused(403, "scope_missing");
+    let own = format!("/v1/keys/{}", app.key_id);
+    server.ask(&app, "DELETE", &own, &Value::Null).await.expect_problem(409, "key_in_use");
+    let wish = json!({"scopes": ["operator"]});
+    server.ask(&app, "POST", "/v1/keys", &wish).await.expect_problem(400, "key_invalid");
+
+    let made = json_of(&server.ask(&app, "POST", "/v1/keys", &json!({"scopes": ["keys", "read"]})).await);
+    let text = |field: &str| made[field].as_str().unwrap();
+    let small = App::new(&server, text("key_id"), text("secret"));
+    for wish in [json!({"scopes": ["push"]}), json!({})] {
+        server.ask(&small, "POST", "/v1/keys", &wish).await.expect_problem(403, "scope_missing");
+    }
 }
 
 #[tokio::test]
 async fn any_text_is_a_device_id_when_it_is_encoded() {
     let server = Server::start().await;
     let app = server.app();
-    for (id, encoded) in [("phone/1 ü", "phone%2F1%20%C3%BC"), ("50%+?#", "50%25%2B%3F%23")] {
-        app.post("/v1/devices", json!({"device_id": id, "platform": "web"})).await.expect(201);
-        let found = app.get(&format!("/v1/devices/{encoded}")).await.expect(200);
-        assert_eq!(found.body["device_id"], id);
+    for (id, encoded) in [("phone/1 ü", "phone%2F1%20%C3%BC"), ("50%+?#", "50%25%2B%3F%23"), ("..", "%2E%2E")]
+    {
+        app.register(id).await;
+        let found = server.get(&app, &format!("/v1/devices/{encoded}")).await;
+        assert_eq!(json_of(&found)["device_id"], id);
     }
 }
 
@@ -232,7 +193,7 @@ async fn any_text_is_a_device_id_when_it_is_encoded() {
 async fn answers_say_how_many_requests_are_left() {
     let server =
         Server::start_with(&[("CARILLON_RATES_KEY_PER_S", "10"), ("CARILLON_RATES_KEY_BURST", "100")]).await;
-    let answer = server.app().get("/v1/devices").await.expect(200);
+    let answer = server.get(&server.app(), "/v1/devices").await;
     assert_eq!(answer.header("ratelimit-policy"), Some("\"default\";q=100;w=10"));
     assert!(answer.header("ratelimit").is_some_and(|limit| limit.starts_with("\"default\";r=")));
 }
