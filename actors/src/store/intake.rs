@@ -103,7 +103,8 @@ impl<T> Intake<T> {
         }
         let queue = inner.apps.entry(app).or_insert_with(|| Queue { ops: VecDeque::new(), weight: 0 });
         if queue.weight > 0 && queue.weight + weight.ops > self.limits.app_max {
-            metrics::counter!("carillon_store_errors_total", "op" => "intake", "reason" => "full").increment(1);
+            metrics::counter!("carillon_store_errors_total", "op" => "intake", "reason" => "full")
+                .increment(1);
             return Err(Error::Full);
         }
         queue.weight += weight.ops;
