@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use carillon_sdk::Timestamp;
+use carillon_sdk::api::Step;
 
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
-use super::history::History;
+use super::history::{History, Record};
+use super::intake::Intake;
 use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
@@ -46,6 +48,8 @@ pub(super) struct Partition {
     pub(super) drawn: Seq,
     /// Records never go back in time, so that a minute closes once.
     pub(super) latest: Timestamp,
+    /// Whether the disk had room when it was last asked.
+    pub(super) room: bool,
     pub(super) sweeping: super::sweep::Progress,
     pub(super) reported: super::reading::Reported,
 }
@@ -61,12 +65,22 @@ impl Drop for Obituary {
     }
 }
 
+/// However the thread ends, nobody waits for it any more.
+struct Ends<'a>(&'a Intake<Op>);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 impl Partition {
     /// The thread: until the intake is closed and empty, and nothing is owed.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _obituary = Obituary(Arc::clone(&shared.on_death));
         let intake = &shared.ports[self.no].intake;
+        let _ends = Ends(intake);
         loop {
             let taken = intake.take(self.pending.is_owing());
             if taken.over && !self.pending.is_owing() {
@@ -111,9 +125,9 @@ impl Partition {
 
     fn decide(&mut self, writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
         self.pending.pay(&mut work.batch);
-        let room = self.rows.room();
+        self.room = self.rows.room();
         for write in writes {
-            if !room && write.needs_room() {
+            if !self.room && write.needs_room() {
                 metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
                     .increment(1);
                 write.refuse(Error::DiskFull);
@@ -188,6 +202,7 @@ impl Partition {
         work.records.iter().for_each(|record| self.history.append(record));
         self.history.write().map_err(|error| Failed(format!("write history: {error}")))?;
         for record in work.records.drain(..) {
+            count_verdict(&record);
             self.window.count(&record, before);
         }
         Ok(())
@@ -254,6 +269,9 @@ impl Partition {
         for later in later {
             if failed && !later.only_reads() {
                 later.refuse(Error::Unavailable);
+            } else if !self.room && later.is_note() {
+                // What is left of the disk is for verdicts.
+                later.refuse(Error::DiskFull);
             } else {
                 self.later(later, work)?;
             }
@@ -286,4 +304,19 @@ pub(super) fn encode(people: &OfApp, owner: Owner, seq: Seq, message: &Message) 
 #[must_use]
 pub(super) const fn lazy_wait(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// For operators: statistics proper are the window's, which survives the process.
+fn count_verdict(record: &Record) {
+    let outcome = match record.step {
+        Step::Delivered => "delivered",
+        Step::Expired => "expired",
+        Step::Revoked => "revoked",
+        Step::Replaced => "replaced",
+        Step::Rejected => "rejected",
+        Step::Accepted | Step::Sent | Step::Shown | Step::Opened | Step::Dismissed => return,
+    };
+    let channel = record.channel.as_str();
+    metrics::counter!("carillon_target_terminal_total", "channel" => channel, "outcome" => outcome)
+        .increment(record.whom.count());
 }
