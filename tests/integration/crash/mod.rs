@@ -129,7 +129,11 @@ async fn devices(
             ledger: Arc::clone(ledger),
             random: random.split(),
             bound: None,
-            asked: None,
+            asked: Vec::new(),
+            requests: 0,
+            waiting: false,
+            asked_of: 0,
+            trail: Vec::new(),
             held: Vec::new(),
         };
         clients.spawn(device.live());
