@@ -38,3 +38,6 @@ mod scheduler;
 
 mod counters;
 pub mod names;
+
+#[doc(hidden)]
+pub mod measured;

@@ -213,6 +213,7 @@ fn address(offered: &DeviceAddresses, transport: Option<Transport>) -> Result<Ad
     address.ok_or_else(|| Failure::new(Code::Failure, "the server does not offer that transport"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it so")]
 fn ended(error: Error) -> Failure {
     let code = match &error {
         Error::Connection(_) | Error::Timeout | Error::Lost => Code::Temporary,

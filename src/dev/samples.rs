@@ -46,8 +46,9 @@ pub(super) async fn start(
 async fn print(device: DeviceId, client: DeviceClient, quiet: bool) {
     while let Ok(push) = client.next_push().await {
         let line = format!("{:<10} {}", device.as_str(), device::text(&push));
-        let printed = if quiet { Ok(out::note(&line)) } else { out::line(&line) };
-        if printed.is_err() {
+        if quiet {
+            out::note(&line);
+        } else if out::line(&line).is_err() {
             return;
         }
     }

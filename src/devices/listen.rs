@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::sync::{Semaphore, watch};
 
+use super::counts::{self, Why};
 use super::porch::Porch;
 
 /// Connections the kernel keeps for us between two accepts; a storm fills it.
@@ -97,6 +98,7 @@ impl Doors {
 
     /// Accepts on every shard's arbiter.
     pub fn open(self, engine: &Engine) -> io::Result<OpenDoors> {
+        counts::describe();
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(Semaphore::new(self.guests_max.min(Semaphore::MAX_PERMITS)));
         for arbiter in engine.arbiters() {
@@ -170,8 +172,7 @@ async fn accept(
             }
             Err(error) => {
                 tracing::warn!(?protocol, %error, "accept failed");
-                metrics::counter!("carillon_connections_refused_total", "reason" => "accept_failed")
-                    .increment(1);
+                counts::refused(Why::AcceptFailed);
                 // Not a wait for an event: the cure (a descriptor freed) tells nobody.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

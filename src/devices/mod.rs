@@ -10,6 +10,7 @@
 //! Limits: guests on the porch, seconds until the Hello, bytes of Hello, one TLS step an arbiter
 //! at a time. Nothing here decides about delivery.
 
+mod counts;
 mod guest;
 mod hello;
 mod listen;

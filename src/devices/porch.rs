@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use super::counts::{self, Why, refused};
 use super::guest::Guest;
 use super::hello::{Greeting, Reader, last_words};
 use super::tcp::PlainTcp;
@@ -42,18 +43,18 @@ pub(super) type Place = Option<OwnedSemaphorePermit>;
 /// Why a guest was not let in: the label of the metric, and what it is told.
 enum Refusal {
     /// Nothing to say, or nobody to say it to.
-    Silent(&'static str),
+    Silent(Why),
     /// The answer to a request that is no upgrade, or to a Close.
     Last(Bytes),
     /// It broke the protocol.
     Protocol {
-        why: &'static str,
+        why: Why,
         code: ErrorCode,
         detail: String,
     },
     Credential,
     Away {
-        why: &'static str,
+        why: Why,
         reason: GoodbyeReason,
         retry_after: Ttl,
     },
@@ -77,13 +78,13 @@ impl Porch {
         let began = self.engine.clock().elapsed();
         let deadline = Instant::now() + self.hello_timeout;
         let Ok(Ok(mut guest)) = timeout_at(deadline, self.secure(socket, protocol)).await else {
-            refused("tls");
+            refused(Why::Tls);
             return;
         };
         let mut reader = Reader::new(protocol);
         let greeted = timeout_at(deadline, greet(&mut guest, &mut reader)).await.unwrap_or_else(|_| {
             let detail = format!("no Hello within {} s", self.hello_timeout.as_secs());
-            Err(Refusal::Protocol { why: "timeout", code: ErrorCode::HelloExpected, detail })
+            Err(Refusal::Protocol { why: Why::Timeout, code: ErrorCode::HelloExpected, detail })
         });
         let outcome = match greeted {
             Ok(greeted) => self.let_in(guest, greeted, protocol),
@@ -93,8 +94,7 @@ impl Porch {
         match outcome {
             Ok(()) => {
                 let took = self.engine.clock().elapsed().saturating_sub(began);
-                metrics::histogram!("carillon_connection_handshake_duration_seconds", "protocol" => label(protocol))
-                    .record(took);
+                counts::let_in(protocol, took);
             }
             Err((guest, refusal)) => dismiss(guest, reader.framing(), refusal).await,
         }
@@ -121,29 +121,32 @@ impl Porch {
         let limits = self.engine.limits();
         let away = |why, reason, retry_after| Refusal::Away { why, reason, retry_after };
         if self.engine.readiness() == Readiness::Draining {
-            return Err((Some(guest), away("draining", GoodbyeReason::Draining, jittered(DRAINING_RETRY))));
+            return Err((
+                Some(guest),
+                away(Why::Draining, GoodbyeReason::Draining, jittered(DRAINING_RETRY)),
+            ));
         }
         if self.engine.connections() >= limits.connections_max {
-            return Err((Some(guest), away("full", GoodbyeReason::Busy, jittered(FULL_RETRY))));
+            return Err((Some(guest), away(Why::Full, GoodbyeReason::Busy, jittered(FULL_RETRY))));
         }
         let Some(device) = self.engine.store().verify_credential(&hello.credential) else {
             return Err((Some(guest), Refusal::Credential));
         };
         if let Err(retry_after) = self.engine.admit_hello() {
-            return Err((Some(guest), away("rate", GoodbyeReason::Busy, retry_after)));
+            return Err((Some(guest), away(Why::Rate, GoodbyeReason::Busy, retry_after)));
         }
         let attach = match guest.into_attach() {
             Ok(attach) => attach,
             Err(error) => {
                 tracing::debug!(%error, "a socket could not be moved");
-                return Err((None, Refusal::Silent("socket")));
+                return Err((None, Refusal::Silent(Why::Ended)));
             }
         };
         // Its shard takes no more: the socket goes with the arrival, and its device comes back.
         let arrival = Arrival { device, hello, framing, protocol, rest, attach };
         self.engine.arrive(arrival).map_err(|back| {
             let guest = (back.attach)().ok().map(Guest::Returned);
-            (guest, away("shard_full", GoodbyeReason::Busy, jittered(FULL_RETRY)))
+            (guest, away(Why::ShardFull, GoodbyeReason::Busy, jittered(FULL_RETRY)))
         })
     }
 }
@@ -161,16 +164,16 @@ async fn greet(guest: &mut Guest, reader: &mut Reader) -> Result<Greeted, Refusa
             Greeting::More => {
                 let more = guest.read(|bytes| reader.take(bytes)).await;
                 if !more.unwrap_or(false) {
-                    return Err(Refusal::Silent("ended"));
+                    return Err(Refusal::Silent(Why::Ended));
                 }
             }
             Greeting::Write(bytes) => {
-                guest.write_all(&bytes).await.map_err(|_| Refusal::Silent("ended"))?;
+                guest.write_all(&bytes).await.map_err(|_| Refusal::Silent(Why::Ended))?;
             }
             Greeting::Hello { hello, rest, framing } => return Ok(Greeted { hello: *hello, rest, framing }),
             Greeting::Last(answer) => return Err(Refusal::Last(answer)),
             Greeting::Broken { code, detail } => {
-                return Err(Refusal::Protocol { why: "protocol", code, detail });
+                return Err(Refusal::Protocol { why: Why::Protocol, code, detail });
             }
         }
     }
@@ -185,7 +188,7 @@ async fn dismiss(guest: Option<Guest>, framing: Option<Framing>, refusal: Refusa
     let (why, frames) = match refusal {
         Refusal::Silent(why) => return refused(why),
         Refusal::Last(answer) => {
-            refused("no_hello");
+            refused(Why::NoHello);
             if let Some(guest) = guest {
                 guest.dismiss(&answer).await;
             }
@@ -200,7 +203,7 @@ async fn dismiss(guest: Option<Guest>, framing: Option<Framing>, refusal: Refusa
                 error(ErrorCode::CredentialInvalid, detail),
                 goodbye(GoodbyeReason::Credential, Ttl::ZERO),
             ];
-            ("credential", frames)
+            (Why::Credential, frames)
         }
         Refusal::Away { why, reason, retry_after } => (why, vec![goodbye(reason, retry_after)]),
     };
@@ -210,23 +213,10 @@ async fn dismiss(guest: Option<Guest>, framing: Option<Framing>, refusal: Refusa
     }
 }
 
-fn refused(why: &'static str) {
-    metrics::counter!("carillon_connections_refused_total", "reason" => why).increment(1);
-}
-
 /// Between one and two times `base`.
 fn jittered(base: Ttl) -> Ttl {
     let base = base.as_millis();
     // Without entropy there is no jitter, and a device still comes back in time.
     let random = getrandom::u64().unwrap_or(0);
     Ttl::from_millis(base + random % base.max(1))
-}
-
-fn label(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Tls => "tls",
-        Protocol::Ws => "ws",
-        Protocol::Wss => "wss",
-    }
 }

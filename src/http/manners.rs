@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use carillon_sdk::KeyId;
 use carillon_sdk::api::Problem;
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{counter, histogram};
 
 use super::rate::Allowance;
 use super::{Code, Refused, State, routes};
@@ -128,24 +128,8 @@ fn count(response: &ServiceResponse<BoxBody>, code: Option<&str>, took: Duration
     }
 }
 
-/// Help texts, and every series at 0, so that a rate has a beginning.
-pub(super) fn describe() {
-    describe_counter!("carillon_api_refusals_total", Unit::Count, "Requests refused, by code");
-    describe_counter!(
-        "carillon_api_requests_total",
-        Unit::Count,
-        "Requests answered, by route and class of status"
-    );
-    describe_histogram!(
-        "carillon_api_request_duration_seconds",
-        Unit::Seconds,
-        "From a request's headers to its answer"
-    );
-    describe_counter!(
-        "carillon_api_auth_failures_total",
-        Unit::Count,
-        "Requests whose caller was not proven, by code"
-    );
+/// Every series at 0, so that a rate has a beginning.
+pub(super) fn begin_metrics() {
     for (method, route) in routes::labels() {
         for class in ["2xx", "4xx", "5xx"] {
             counter!("carillon_api_requests_total", "method" => method, "route" => route, "code_class" => class)

@@ -90,8 +90,8 @@ pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig
 }
 
 /// Every series of the API at 0, so that a rate has a beginning.
-pub fn describe_metrics() {
-    manners::describe();
+pub fn begin_metrics() {
+    manners::begin_metrics();
 }
 
 /// How long an idle connection is kept for the caller's next request. Longer than what load

@@ -7,6 +7,7 @@
 //!  POST /dev/panic     in `carillon dev` alone: one actor of a kind dies
 //! ```
 
+mod help;
 mod process;
 
 use std::io;
@@ -17,9 +18,11 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use carillon_actors::engine::{Engine, Kind, Readiness};
 use carillon_actors::names::{self, Shape};
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
+
+use help::HELP;
 
 /// Seconds, as OpenTelemetry recommends for requests.
 const REQUEST_BUCKETS: &[f64] =
@@ -46,18 +49,17 @@ struct Operations {
 /// Installs the process's one recorder of metrics. Called once, before anything counts.
 pub fn install_recorder() -> Result<PrometheusHandle, BuildError> {
     let handle = recorder()?.install_recorder()?;
-    describe_gauge!("carillon_build_info", Unit::Count, "Always 1; the labels say what runs");
-    gauge!("carillon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    for metric in names::ALL {
-        let help = metric.help.trim();
-        match metric.shape {
-            Shape::Counter => describe_counter!(metric.name, help),
-            Shape::Gauge => describe_gauge!(metric.name, help),
-            Shape::Histogram => describe_histogram!(metric.name, help),
+    let engine = names::ALL.iter().map(|metric| (metric.name, metric.shape, metric.help));
+    for (name, shape, help) in HELP.iter().copied().chain(engine) {
+        match shape {
+            Shape::Counter => describe_counter!(name, help.trim()),
+            Shape::Gauge => describe_gauge!(name, help.trim()),
+            Shape::Histogram => describe_histogram!(name, help.trim()),
         }
     }
-    process::describe();
-    crate::http::describe_metrics();
+    gauge!("carillon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    help::begin_at_zero();
+    crate::http::begin_metrics();
     Ok(handle)
 }
 

@@ -2,18 +2,10 @@
 
 use std::fs;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, gauge};
 
 /// Clock ticks in a second, as /proc counts them: 100 on every Linux that Rust runs on.
 const TICKS_PER_S: u64 = 100;
-
-pub(super) fn describe() {
-    describe_gauge!("process_resident_memory_bytes", Unit::Bytes, "Memory that is in RAM");
-    describe_gauge!("process_threads", Unit::Count, "Threads");
-    describe_counter!("process_cpu_seconds_total", Unit::Seconds, "User and system time, whole seconds");
-    describe_gauge!("process_open_fds", Unit::Count, "Open files and sockets");
-    describe_gauge!("process_max_fds", Unit::Count, "Most files and sockets that may be open");
-}
 
 /// Reads /proc once a scrape. What cannot be read is left out.
 pub(super) fn observe() {

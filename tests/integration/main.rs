@@ -12,6 +12,7 @@ mod crash;
 mod devices;
 mod idempotency;
 mod lifecycle;
+mod manners;
 mod operators;
 mod promises;
 mod pushes;

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use ahash::AHashMap;
 use carillon_sdk::Timestamp;
+use carillon_sdk::api::Step;
 
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
-use super::history::History;
+use super::history::{History, Record};
 use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
@@ -188,6 +189,7 @@ impl Partition {
         work.records.iter().for_each(|record| self.history.append(record));
         self.history.write().map_err(|error| Failed(format!("write history: {error}")))?;
         for record in work.records.drain(..) {
+            count_verdict(&record);
             self.window.count(&record, before);
         }
         Ok(())
@@ -286,4 +288,19 @@ pub(super) fn encode(people: &OfApp, owner: Owner, seq: Seq, message: &Message) 
 #[must_use]
 pub(super) const fn lazy_wait(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// For operators: statistics proper are the window's, which survives the process.
+fn count_verdict(record: &Record) {
+    let outcome = match record.step {
+        Step::Delivered => "delivered",
+        Step::Expired => "expired",
+        Step::Revoked => "revoked",
+        Step::Replaced => "replaced",
+        Step::Rejected => "rejected",
+        Step::Accepted | Step::Sent | Step::Shown | Step::Opened | Step::Dismissed => return,
+    };
+    let channel = record.channel.as_str();
+    metrics::counter!("carillon_target_terminal_total", "channel" => channel, "outcome" => outcome)
+        .increment(record.whom.count());
 }

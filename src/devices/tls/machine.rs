@@ -179,7 +179,7 @@ fn encode(
                 return Ok(());
             }
             Err(EncodeError::InsufficientSize(size)) if size.required_size > room => {
-                room = size.required_size
+                room = size.required_size;
             }
             Err(error) => return Err(rustls::Error::General(error.to_string())),
         }
@@ -202,7 +202,7 @@ fn append(
                 return Ok(());
             }
             Err(EncryptError::InsufficientSize(size)) if size.required_size > room => {
-                room = size.required_size
+                room = size.required_size;
             }
             Err(error) => {
                 sealed.truncate(start);

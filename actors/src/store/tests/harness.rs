@@ -111,6 +111,18 @@ impl Bench {
         self.store = Some(Store::open_with(parts).unwrap());
     }
 
+    pub(super) fn disks(&self) -> &[Memory] {
+        &self.memory
+    }
+
+    /// Opens over other disks, with a history that knows nothing of them.
+    pub(super) fn replace_disks(&mut self, memory: Vec<Memory>) {
+        self.store = None;
+        self.dir = TempDir::new().unwrap();
+        self.memory = memory;
+        self.open();
+    }
+
     /// As a kill: nothing is closed.
     pub(super) fn kill_and_reopen(&mut self) {
         self.open();

@@ -3,6 +3,7 @@
 mod contract;
 mod faults;
 mod harness;
+mod layout;
 mod queues;
 mod race;
 mod restart;

@@ -7,7 +7,7 @@ use crate::model::{Owner, ShardNo};
 /// A connect at any moment of an enqueue either is hinted or finds something pending.
 #[test]
 fn a_message_that_arrives_while_its_device_connects_is_never_missed() {
-    const ROUNDS: usize = 3_000;
+    const ROUNDS: usize = 1_500;
     let bench = Bench::new(On::Memory);
     let app = bench.app("shop");
     let phone = bench.device(app, "phone");

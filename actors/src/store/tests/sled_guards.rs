@@ -18,9 +18,11 @@ fn clock() -> Clock {
 
 fn filled(dir: &Path) {
     let mut sled = Sled::open(dir, 8 << 20, &clock()).unwrap();
-    for n in 0..2_000u32 {
+    for commit in 0..50u32 {
         let mut batch = Batch::default();
-        batch.put(Key::from_slice(&n.to_be_bytes()), vec![7; 300]);
+        for n in 0..40 {
+            batch.put(Key::from_slice(&(commit * 40 + n).to_be_bytes()), vec![7; 300]);
+        }
         sled.commit(&batch).unwrap();
         sled.settle();
     }

@@ -1,0 +1,118 @@
+//! Layout 1, as a build wrote it: the rows of a small store, in hexadecimal, which later builds
+//! must read. A change of layout gets a fixture of its own beside this one, and a way from here to
+//! there. Made by `write_down` from the store that `furnish` makes.
+
+use carillon_sdk::api::CreateKey;
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{DeviceId, MessageId, UserId};
+
+use super::super::disk::{Batch, Disk};
+use super::super::keys::Key;
+use super::super::memory::Memory;
+use super::super::{Begun, Idempotency};
+use super::harness::{Bench, HOUR, On, START, ids, wait};
+use crate::model::{Message, Owner};
+
+const LAYOUT_1: &str = include_str!("layout-1.txt");
+
+const KEY: Idempotency = Idempotency { key: [3; 16], body: [4; 32] };
+
+fn derived(name: &[u8]) -> MessageId {
+    MessageId::derived(&[7; 16], name)
+}
+
+/// One of everything.
+fn furnish(bench: &Bench) {
+    let app = bench.app("shop");
+    wait(bench.store().create_key(app, CreateKey::default(), None)).unwrap();
+    let (phone, tablet) = (bench.device(app, "phone"), bench.device(app, "tablet"));
+    let gone = bench.device(app, "gone");
+    wait(bench.store().delete_device(gone, None)).unwrap();
+    let anna = bench.user(app, "anna");
+    bench.bind(phone, Some(anna));
+    wait(bench.store().vendor_token(phone, "fcm", "token")).unwrap();
+    let push = |name: &[u8], lane, collapse: Option<&str>, owners: &[Owner]| {
+        let collapse_key = collapse.map(str::to_owned);
+        let message = Message { id: derived(name), lane, collapse_key, ..bench.message(app) };
+        bench.enqueue(message, owners).unwrap();
+    };
+    push(b"own", Lane::High, None, &[Owner::Device(phone)]);
+    push(b"both", Lane::Normal, Some("score"), &[Owner::Device(phone), Owner::Device(tablet)]);
+    push(b"user", Lane::Normal, None, &[Owner::User(anna)]);
+    let Begun::New(guard) = bench.store().idempotency_begin(app, &KEY) else { panic!("new") };
+    wait(bench.store().idempotency_finish(guard, b"answer".to_vec(), START + HOUR)).unwrap();
+    let message = Message { id: derived(b"all"), lane: Lane::Bulk, ..bench.message(app) };
+    wait(bench.store().broadcast(std::sync::Arc::new(message), None)).unwrap();
+    let entry = std::sync::Arc::clone(&bench.store().log(app)[0]);
+    bench.ack(tablet, &[std::sync::Arc::clone(&entry.due)]);
+    bench.sweep();
+    wait(bench.store().close_minutes(START + HOUR)).unwrap();
+}
+
+/// What is asserted of a furnished store.
+fn check(bench: &Bench) {
+    let app = bench.store().apps()[0].app;
+    assert_eq!(bench.store().keys(app).len(), 1);
+    let device = |name| bench.store().device(app, &DeviceId::parse(name).unwrap());
+    let (phone, tablet) = (device("phone").unwrap(), device("tablet").unwrap());
+    assert_eq!(device("gone"), None);
+    let info = bench.store().device_info(phone).unwrap();
+    assert_eq!(info.user_id, Some(UserId::parse("anna").unwrap()));
+    assert_eq!(info.vendor_channels, ["fcm"]);
+    let mut due = ids(&bench.page(phone).due);
+    due.sort_unstable();
+    let mut expected = [derived(b"own"), derived(b"both"), derived(b"user")];
+    expected.sort_unstable();
+    assert_eq!(due, expected);
+    assert_eq!(bench.due(tablet), [derived(b"both")]);
+    assert!(matches!(bench.store().idempotency_begin(app, &KEY), Begun::Replay(answer) if answer == b"answer"));
+    let log = bench.store().log(app);
+    assert_eq!(log[0].due.id, derived(b"all"));
+    assert!(log[0].is_due(phone, START) && !log[0].is_due(tablet, START));
+    assert!(bench.device(app, "new").ordinal > tablet.ordinal + 1, "a deleted device's ordinal stays taken");
+}
+
+#[test]
+fn a_store_of_layout_1_is_read() {
+    let mut bench = Bench::new(On::Memory);
+    bench.replace_disks(read(LAYOUT_1));
+    check(&bench);
+}
+
+#[test]
+fn a_store_written_down_reads_back() {
+    let mut bench = Bench::new(On::Memory);
+    furnish(&bench);
+    wait(bench.store().close());
+    let written = write_down(bench.disks());
+    bench.replace_disks(read(&written));
+    check(&bench);
+}
+
+fn write_down(disks: &[Memory]) -> String {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut lines = String::new();
+    for (no, disk) in disks.iter().enumerate() {
+        disk.range(&[], &[255; 8], &mut |key, value| {
+            lines.push_str(&format!("{no} {} {}\n", hex(key), hex(&value[..value.len() - 4])));
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    }
+    lines
+}
+
+fn read(lines: &str) -> Vec<Memory> {
+    let unhex = |text: &str| -> Vec<u8> {
+        let digits: Vec<_> = text.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    };
+    let mut disks: Vec<_> = (0..super::harness::PARTITIONS).map(|_| Memory::default()).collect();
+    for line in lines.lines() {
+        let [no, key, value] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("three columns") };
+        let mut batch = Batch::default();
+        batch.put(Key::from_slice(&unhex(key)), unhex(value));
+        disks[no.parse::<usize>().unwrap()].commit(&batch).unwrap();
+    }
+    disks
+}
