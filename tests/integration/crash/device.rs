@@ -148,9 +148,10 @@ impl Device {
             self.asked,
             self.trail.iter().rev().take(12).collect::<Vec<_>>()
         );
-        self.bound = user;
+        // A server says what it has in hand, which may not be on disk yet. Another process says
+        // what is; what a dead one had not done by then will not be done.
         if std::mem::replace(&mut self.asked_of, server) != server {
-            // What a dead server has not done by now it will not do.
+            self.bound = user;
             let this_session = self.waiting.then(|| self.asked.pop()).flatten();
             self.asked.clear();
             self.asked.extend(this_session);
