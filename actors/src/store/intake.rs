@@ -50,6 +50,8 @@ struct Inner<T> {
     waiting: usize,
     urgent: usize,
     closed: bool,
+    /// Nobody takes any more: what enters is dropped, which tells whoever waits for it.
+    ended: bool,
 }
 
 struct Queue<T> {
@@ -82,6 +84,7 @@ impl<T> Intake<T> {
             waiting: 0,
             urgent: 0,
             closed: false,
+            ended: false,
         };
         Self { inner: Mutex::new(inner), wake: Condvar::new(), limits }
     }
@@ -100,6 +103,8 @@ impl<T> Intake<T> {
         }
         let queue = inner.apps.entry(app).or_insert_with(|| Queue { ops: VecDeque::new(), weight: 0 });
         if queue.weight > 0 && queue.weight + weight.ops > self.limits.app_max {
+            metrics::counter!("carillon_store_errors_total", "op" => "intake", "reason" => "full")
+                .increment(1);
             return Err(Error::Full);
         }
         queue.weight += weight.ops;
@@ -115,6 +120,9 @@ impl<T> Intake<T> {
     pub(super) fn fill(&self, Reserved { app, weight }: Reserved, op: T) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
+        if inner.ended {
+            return;
+        }
         let Some(queue) = inner.apps.get_mut(&app) else { return };
         if queue.ops.is_empty() {
             inner.turns.push_back(app);
@@ -132,6 +140,9 @@ impl<T> Intake<T> {
     /// For what an operation already taken causes in another partition.
     pub(super) fn follow_up(&self, op: T) {
         let mut inner = self.inner.lock();
+        if inner.ended {
+            return;
+        }
         inner.follow_ups.push_back(op);
         inner.urgent += 1;
         self.wake.notify_one();
@@ -158,10 +169,11 @@ impl<T> Intake<T> {
         self.wake.notify_all();
     }
 
-    /// Closes and forgets what waits, as a killed process would.
+    /// Closes and forgets what waits: nobody will take it.
     pub(super) fn abandon(&self) {
         let mut inner = self.inner.lock();
         inner.closed = true;
+        inner.ended = true;
         inner.urgent = 0;
         inner.waiting = 0;
         inner.turns.clear();
@@ -245,6 +257,17 @@ mod tests {
         assert_eq!(intake.push(App(2), ONE, (0, 2)), Ok(()));
         intake.release(held);
         assert_eq!(intake.push(App(1), ONE, (0, 3)), Ok(()));
+    }
+
+    #[test]
+    fn what_enters_an_intake_nobody_takes_from_is_dropped_and_so_answered() {
+        let intake = Intake::new(IntakeLimits { app_max: 2, take_max: 2, lazy_wait: Duration::ZERO });
+        let (waits, answer) = std::sync::mpsc::channel::<()>();
+        let held = intake.reserve(App(1), ONE).unwrap();
+        intake.abandon();
+        intake.fill(held, waits.clone());
+        intake.follow_up(waits);
+        assert!(answer.recv().is_err());
     }
 
     #[test]

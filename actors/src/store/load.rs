@@ -50,6 +50,7 @@ impl Partition {
             promised,
             drawn: promised,
             latest: work.now,
+            room: true,
             sweeping: Default::default(),
             reported: Default::default(),
         }

@@ -21,6 +21,7 @@ use carillon_sdk::api::Step;
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
 use super::history::{History, Record};
+use super::intake::Intake;
 use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
@@ -47,6 +48,8 @@ pub(super) struct Partition {
     pub(super) drawn: Seq,
     /// Records never go back in time, so that a minute closes once.
     pub(super) latest: Timestamp,
+    /// Whether the disk had room when it was last asked.
+    pub(super) room: bool,
     pub(super) sweeping: super::sweep::Progress,
     pub(super) reported: super::reading::Reported,
 }
@@ -62,12 +65,22 @@ impl Drop for Obituary {
     }
 }
 
+/// However the thread ends, nobody waits for it any more.
+struct Ends<'a>(&'a Intake<Op>);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 impl Partition {
     /// The thread: until the intake is closed and empty, and nothing is owed.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _obituary = Obituary(Arc::clone(&shared.on_death));
         let intake = &shared.ports[self.no].intake;
+        let _ends = Ends(intake);
         loop {
             let taken = intake.take(self.pending.is_owing());
             if taken.over && !self.pending.is_owing() {
@@ -112,9 +125,9 @@ impl Partition {
 
     fn decide(&mut self, writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
         self.pending.pay(&mut work.batch);
-        let room = self.rows.room();
+        self.room = self.rows.room();
         for write in writes {
-            if !room && write.needs_room() {
+            if !self.room && write.needs_room() {
                 metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
                     .increment(1);
                 write.refuse(Error::DiskFull);
@@ -256,6 +269,9 @@ impl Partition {
         for later in later {
             if failed && !later.only_reads() {
                 later.refuse(Error::Unavailable);
+            } else if !self.room && later.is_note() {
+                // What is left of the disk is for verdicts.
+                later.refuse(Error::DiskFull);
             } else {
                 self.later(later, work)?;
             }

@@ -248,6 +248,12 @@ impl Later {
         matches!(self, Self::Page { .. } | Self::Holds { .. } | Self::Rows { .. } | Self::Settle { .. })
     }
 
+    /// Steps that are not verdicts: on a full disk they are not recorded.
+    #[must_use]
+    pub(super) const fn is_note(&self) -> bool {
+        matches!(self, Self::Sent { .. } | Self::Online { .. } | Self::Report { .. })
+    }
+
     pub(super) fn refuse(self, error: Error) {
         match self {
             Self::Page { reply, .. } => refuse(reply, error),

@@ -65,7 +65,9 @@ fn check(bench: &Bench) {
     expected.sort_unstable();
     assert_eq!(due, expected);
     assert_eq!(bench.due(tablet), [derived(b"both")]);
-    assert!(matches!(bench.store().idempotency_begin(app, &KEY), Begun::Replay(answer) if answer == b"answer"));
+    assert!(
+        matches!(bench.store().idempotency_begin(app, &KEY), Begun::Replay(answer) if answer == b"answer")
+    );
     let log = bench.store().log(app);
     assert_eq!(log[0].due.id, derived(b"all"));
     assert!(log[0].is_due(phone, START) && !log[0].is_due(tablet, START));
