@@ -26,18 +26,24 @@ pub(crate) struct Device {
     pub(crate) random: Random,
     /// The user the server last confirmed, which a crash must not undo.
     pub(crate) bound: Option<String>,
-    /// Users asked for and not confirmed, with the request's number: each may have been done, or
-    /// may still be, by a server that is slow to take what an ended session left behind.
-    pub(crate) asked: Vec<(u32, String)>,
+    /// Users asked for and not confirmed: each may have been done, or may still be, by a server that
+    /// is slow to take what an ended session left behind.
+    pub(crate) asked: Vec<Asked>,
     pub(crate) requests: u32,
     /// Whether this session owes an answer.
     pub(crate) waiting: bool,
-    /// The server process that was asked.
-    pub(crate) asked_of: u32,
     /// What it said and heard of bindings, for whoever must find out why a promise was broken.
     pub(crate) trail: Vec<String>,
     /// Acked lately, and perhaps in vain: told again in a Hello.
     pub(crate) held: Vec<u64>,
+}
+
+/// A user asked for, and of which server process.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    request: u32,
+    of: u32,
+    user: String,
 }
 
 impl Device {
@@ -106,7 +112,7 @@ impl Device {
         self.requests += 1;
         self.waiting = true;
         self.trail.push(format!("{} asked as {} for {user}", now().as_millis(), self.requests));
-        self.asked.push((self.requests, user));
+        self.asked.push(Asked { request: self.requests, of: server.ready.pid, user });
         connection.send(&Frame::Bind(Bind { request: self.requests, token })).await.ok()
     }
 
@@ -124,7 +130,7 @@ impl Device {
                         answer.request,
                         self.bound
                     ));
-                    self.asked.retain(|(request, _)| *request > answer.request);
+                    self.asked.retain(|asked| asked.request > answer.request);
                     self.waiting = false;
                 }
                 Some(code) => panic!("{} could not bind: {code:?}", self.name()),
@@ -148,19 +154,17 @@ impl Device {
             self.asked,
             self.trail.iter().rev().take(12).collect::<Vec<_>>()
         );
-        // A server says what it has in hand, which may not be on disk yet. Another process says
-        // what is; what a dead one had not done by then will not be done.
-        if std::mem::replace(&mut self.asked_of, server) != server {
+        // A server says what it has in hand, which may not be on disk yet. One that was asked for
+        // nothing says what is; what a dead one had not done by then will not be done.
+        if self.asked.iter().all(|asked| asked.of != server) {
             self.bound = user;
-            let this_session = self.waiting.then(|| self.asked.pop()).flatten();
             self.asked.clear();
-            self.asked.extend(this_session);
         }
     }
 
     /// Whether this user may be the one logged in here.
     fn may_be(&self, user: Option<&String>) -> bool {
-        user == self.bound.as_ref() || self.asked.iter().any(|(_, asked)| Some(asked) == user)
+        user == self.bound.as_ref() || self.asked.iter().any(|asked| Some(&asked.user) == user)
     }
 
     async fn pushed(&mut self, connection: &mut Connection, push: &Push) -> Option<()> {

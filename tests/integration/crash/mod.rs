@@ -132,7 +132,6 @@ async fn devices(
             asked: Vec::new(),
             requests: 0,
             waiting: false,
-            asked_of: 0,
             trail: Vec::new(),
             held: Vec::new(),
         };
