@@ -81,11 +81,15 @@ pub(super) fn load(
     for (no, (rows, _)) in loaded.iter().enumerate() {
         devices(shared, rows).map_err(damaged(no))?;
     }
-    let mut partitions = Vec::with_capacity(loaded.len());
-    for (no, (rows, history)) in loaded.into_iter().enumerate() {
-        partitions.push(partition(shared, no, rows, history, now).map_err(damaged(no))?);
-    }
-    Ok(partitions)
+    // What waits is most of it, and each partition's its own.
+    std::thread::scope(|scope| {
+        let reading: Vec<_> = (loaded.into_iter().enumerate())
+            .map(|(no, (rows, history))| scope.spawn(move || partition(shared, no, rows, history, now)))
+            .collect();
+        let panicked = |_| Err(Failed("reading it panicked".to_owned()));
+        let read = reading.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
+        read.enumerate().map(|(no, read)| read.map_err(damaged(no))).collect()
+    })
 }
 
 fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {

@@ -94,11 +94,6 @@ impl LogEntry {
     }
 
     #[must_use]
-    pub(super) fn acked_unrecorded(&self) -> RoaringBitmap {
-        self.marks.read().acked.clone()
-    }
-
-    #[must_use]
     pub(super) fn settled(&self) -> RoaringBitmap {
         self.marks.read().settled.clone()
     }

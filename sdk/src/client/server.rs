@@ -232,6 +232,7 @@ impl AppServer {
                 return answer;
             }
             let jittered = || Duration::from_millis(50 + random_below(200 << tries));
+            // As long as the server said, or longer each time, so that many clients do not come as one.
             tokio::time::sleep(wait.unwrap_or_else(jittered).min(WAIT_MAX)).await;
             tries += 1;
         }

@@ -8,7 +8,7 @@ use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 use tokio::sync::oneshot;
 
-use super::super::history::{Channel, Reader, Record, Whom};
+use super::super::history::{Reader, Record, Whom};
 use super::super::reading::step_of;
 use super::super::stats;
 use super::super::story::Told;
@@ -30,30 +30,12 @@ impl Store {
     ) -> Result<Option<MessageView>, Error> {
         let Some(people) = self.0.shared.tenants.get(app) else { return Ok(None) };
         self.settle(app).await?;
-        let mut records = self.look_up(app, id).await?;
-        if let Some(entry) = self.0.shared.logs.find(app, id) {
-            records.extend(self.delivered_just_now(app, id, entry.acked_unrecorded()));
-        }
+        // A broadcast's acks show once a sweep has recorded them, about a second later: what a
+        // crash could still take back is not told.
+        let records = self.look_up(app, id).await?;
         let Some(told) = Told::of(records) else { return Ok(None) };
         let held = self.held(app, id, told.open_users()).await?;
         Ok(Some(told.view(id, &people, &held, cursor.as_deref(), limit)))
-    }
-
-    /// Acks of a broadcast that no sweep has recorded yet.
-    fn delivered_just_now(&self, app: App, id: MessageId, devices: RoaringBitmap) -> Option<Record> {
-        (!devices.is_empty()).then(|| Record {
-            at: self.now(),
-            app,
-            id,
-            push_type: PushType::Broadcast,
-            step: Step::Delivered,
-            whom: Whom::Group(devices),
-            platform: None,
-            app_version: None,
-            channel: Channel::Own,
-            reason: None,
-            message: None,
-        })
     }
 
     /// Everything told so far is in history when this returns.

@@ -120,7 +120,7 @@ fn another_layout_is_refused() {
 
 /// The drain after each commit reaches sled's garbage only while both use one crossbeam-epoch.
 #[test]
-fn there_is_one_crossbeam_epoch() {
+fn there_is_one_collector_of_epochs() {
     let lock = include_str!("../../../../Cargo.lock");
     assert_eq!(lock.matches("name = \"crossbeam-epoch\"\n").count(), 1);
 }
