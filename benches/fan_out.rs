@@ -1,7 +1,6 @@
 //! One broadcast to a thousand sockets, from the push to the last byte read, against a bare loop of
 //! writes of the same bytes to as many sockets.
 
-#[expect(dead_code, reason = "each bench uses its part")]
 mod node;
 
 use std::os::unix::net::UnixStream;

@@ -20,6 +20,7 @@ use crate::root::{CrashKind, Finish, Root};
 use crate::router::{Full, Router};
 use crate::shard::{Arrive, Drain, End, Rebound};
 use crate::store::{self, Hints, Idempotency, Nonce, Store};
+use crate::turns::Turns;
 use crate::user::UserBind;
 
 pub struct Config {
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     arbiters: Vec<ArbiterHandle>,
     hellos: Mutex<HelloBucket>,
     draining: AtomicBool,
+    binds: Turns,
     online_seqs: AtomicU64,
     dice: ahash::RandomState,
     throws: AtomicU64,
@@ -193,6 +195,37 @@ const HELLO_RETRY: Ttl = Ttl::from_secs(30);
 const DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 impl Shared {
+    async fn bind(
+        &self,
+        device: Device,
+        user: Option<UserId>,
+        nonce: Option<Nonce>,
+    ) -> Result<Option<User>, Refusal> {
+        let to = user.map(|id| self.store.user(device.app, &id));
+        let through = match to {
+            Some(user) => Some(user),
+            None => self.store.device_info(device).ok_or(Refusal::DeviceUnknown)?.user,
+        };
+        let before = match through {
+            Some(user) => {
+                let (reply, answer) = oneshot::channel();
+                let bind = UserBind { user, device, to, nonce, reply };
+                if self.router.tell(self.router.of_user(user), bind).is_err() {
+                    self.counters.pushes_refused.increment(1);
+                    return Err(Refusal::Busy);
+                }
+                // No answer: the actor died with it in hand.
+                answer.await.map_err(|_| Refusal::Unknown)??
+            }
+            None => self.store.bind(device, None, nonce).await?,
+        };
+        if before != to {
+            // A shard that died has no session left to tell.
+            let _ = self.router.ask(self.router.of_device(device), Rebound(device)).await;
+        }
+        Ok(before)
+    }
+
     pub(crate) fn exit(&self, status: i32) {
         (self.exit)(status);
     }
@@ -264,6 +297,7 @@ impl Engine {
             root: OnceLock::new(),
             arbiters: arbiters.clone(),
             hellos: Mutex::new(hellos),
+            binds: Turns::default(),
             draining: AtomicBool::new(false),
             online_seqs: AtomicU64::new(0),
             dice: ahash::RandomState::new(),
@@ -300,37 +334,21 @@ impl Engine {
     }
 
     /// Binds `device` to `user`, or to nobody. Answers when it is on disk and the device's live
-    /// session, if any, knows.
+    /// session, if any, knows. Binds of one device are done in the order in which they came, each
+    /// to its end, though its caller may be gone.
     pub async fn bind(
         &self,
         device: Device,
         user: Option<UserId>,
         nonce: Option<Nonce>,
     ) -> Result<Option<User>, Refusal> {
-        let shared = &self.shared;
-        let to = user.map(|id| shared.store.user(device.app, &id));
-        let through = match to {
-            Some(user) => Some(user),
-            None => shared.store.device_info(device).ok_or(Refusal::DeviceUnknown)?.user,
-        };
-        let before = match through {
-            Some(user) => {
-                let (reply, answer) = oneshot::channel();
-                let bind = UserBind { user, device, to, nonce, reply };
-                if shared.router.tell(shared.router.of_user(user), bind).is_err() {
-                    shared.counters.pushes_refused.increment(1);
-                    return Err(Refusal::Busy);
-                }
-                // No answer: the actor died with it in hand.
-                answer.await.map_err(|_| Refusal::Unknown)??
-            }
-            None => shared.store.bind(device, None, nonce).await?,
-        };
-        if before != to {
-            // A shard that died has no session left to tell.
-            let _ = shared.router.ask(shared.router.of_device(device), Rebound(device)).await;
-        }
-        Ok(before)
+        let shared = Arc::clone(&self.shared);
+        let bound = actix_rt::spawn(async move {
+            let _turn = shared.binds.take(device).await;
+            shared.bind(device, user, nonce).await
+        });
+        // It panicked, or the arbiter is ending.
+        bound.await.unwrap_or(Err(Refusal::Unknown))
     }
 
     /// Ends the device's session and forgets the device: pending messages are verdicted rejected

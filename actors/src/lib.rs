@@ -21,6 +21,7 @@ mod supervise;
 
 mod shard;
 
+mod turns;
 mod user;
 
 mod connection;

@@ -15,19 +15,29 @@ mod scenario;
 mod server;
 mod suite;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 
 use args::{Args, Command};
 
-fn main() -> Result<()> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Fleet => fleet::child::run(),
         Command::FloorServer { durable } => floor::run(durable),
         command => {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(suite::run(&args.common, command))
         }
     }

@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use carillon_sdk::Timestamp;
 
+use super::decided::Decided;
 use super::disk::{Failed, Rows};
 use super::history::History;
 use super::keys;
@@ -31,6 +32,7 @@ pub(super) struct Loaded {
     pub rows: Rows,
     pub history: History,
     pub window: Window,
+    pub decided: Decided,
     pub pending: Pending,
     pub promised: Seq,
     pub work: Work,
@@ -39,13 +41,14 @@ pub(super) struct Loaded {
 impl Partition {
     #[must_use]
     pub(super) fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
-        let Loaded { rows, history, window, pending, promised, work } = loaded;
+        let Loaded { rows, history, window, decided, pending, promised, work } = loaded;
         Self {
             no,
             shared,
             rows,
             history,
             window,
+            decided,
             pending,
             promised,
             drawn: promised,
@@ -78,11 +81,15 @@ pub(super) fn load(
     for (no, (rows, _)) in loaded.iter().enumerate() {
         devices(shared, rows).map_err(damaged(no))?;
     }
-    let mut partitions = Vec::with_capacity(loaded.len());
-    for (no, (rows, history)) in loaded.into_iter().enumerate() {
-        partitions.push(partition(shared, no, rows, history, now).map_err(damaged(no))?);
-    }
-    Ok(partitions)
+    // What waits is most of it, and each partition's its own.
+    std::thread::scope(|scope| {
+        let reading: Vec<_> = (loaded.into_iter().enumerate())
+            .map(|(no, (rows, history))| scope.spawn(move || partition(shared, no, rows, history, now)))
+            .collect();
+        let panicked = |_| Err(Failed("reading it panicked".to_owned()));
+        let read = reading.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
+        read.enumerate().map(|(no, read)| read.map_err(damaged(no))).collect()
+    })
 }
 
 fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {
@@ -120,15 +127,17 @@ fn partition(
     nonces(shared, &rows)?;
     let mut work = Work::new(now);
     let mut pending = Pending::new(Arc::clone(&shared.ports[no].queues), limits(shared));
-    queues(shared, &rows, &mut pending, &mut work)?;
-    let mut window = window(&rows, &history)?;
+    let (mut window, mut decided) = window(&rows, &history)?;
+    queues(shared, &rows, &mut pending, &mut decided, &mut work)?;
     let before = history.position();
+    let records = work.records.drain(..);
+    work.records = records.filter_map(|record| decided.news(record)).collect();
     work.records.iter().for_each(|record| history.append(record));
     let written = history.write().and_then(|()| history.sync());
     written.map_err(|error| Failed(format!("write history: {error}")))?;
     work.records.drain(..).for_each(|record| window.count(&record, before));
     shared.ports[no].disk_bytes.store(rows.size(), Ordering::Relaxed);
-    Ok(Loaded { rows, history, window, pending, promised: Seq(promised), work })
+    Ok(Loaded { rows, history, window, decided, pending, promised: Seq(promised), work })
 }
 
 fn limits(shared: &Shared) -> PendingLimits {
@@ -233,7 +242,14 @@ fn nonces(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
 }
 
 /// What waits: the messages first, for what only they know.
-fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) -> Result<(), Failed> {
+fn queues(
+    shared: &Shared,
+    rows: &Rows,
+    pending: &mut Pending,
+    decided: &mut Decided,
+    work: &mut Work,
+) -> Result<(), Failed> {
+    let mut still_pending = AHashSet::new();
     let mut collapse: AHashMap<Seq, Arc<str>> = AHashMap::new();
     each(rows, keys::MESSAGE, |key, value| {
         let (_, seq) = keys::parse_message(key).ok_or_else(no_key)?;
@@ -250,6 +266,9 @@ fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) 
         each(rows, kind, |key, value| {
             let (owner, lane, seq) = keys::parse_pending(key).ok_or_else(no_key)?;
             let row = PendingRow::decode(value)?;
+            if decided.names(row.id) {
+                still_pending.insert(row.id);
+            }
             shared.tenants.skip(owner.app());
             let Some(people) = shared.tenants.get(owner.app()) else { return Ok(()) };
             match owner {
@@ -270,17 +289,23 @@ fn queues(shared: &Shared, rows: &Rows, pending: &mut Pending, work: &mut Work) 
             }
         }
     }
+    decided.keep(&still_pending);
     Ok(())
 }
 
-/// The statistics of the minutes that no row holds, counted again from history.
-fn window(rows: &Rows, history: &History) -> Result<Window, Failed> {
+/// The statistics of the minutes that no row holds, counted again from history, and the verdicts
+/// found on the way.
+fn window(rows: &Rows, history: &History) -> Result<(Window, Decided), Failed> {
     let cursor = match rows.get(&keys::single(keys::CURSOR))? {
         Some(bytes) => decode::<Cursor>(&bytes)?,
         None => Cursor::default(),
     };
-    let mut window = Window::new(cursor);
-    let replayed = history.replay(cursor.replay_from, &mut |place, record| window.count(&record, place));
+    let (mut window, mut decided) = (Window::new(cursor), Decided::default());
+    let replayed = history.replay(cursor.replay_from, &mut |place, record| {
+        if let Some(record) = decided.read(record) {
+            window.count(&record, place);
+        }
+    });
     replayed.map_err(|error| Failed(format!("read history: {error}")))?;
-    Ok(window)
+    Ok((window, decided))
 }

@@ -9,6 +9,7 @@ mod port;
 
 mod broadcasts;
 mod credential;
+mod decided;
 mod directory;
 mod idempotency;
 mod intake;

@@ -18,6 +18,7 @@ use ahash::AHashMap;
 use carillon_sdk::Timestamp;
 use carillon_sdk::api::Step;
 
+use super::decided::Decided;
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
 use super::history::{History, Record};
@@ -41,6 +42,7 @@ pub(super) struct Partition {
     pub(super) rows: Rows,
     pub(super) history: History,
     pub(super) window: Window,
+    pub(super) decided: Decided,
     pub(super) pending: Pending,
     /// Places up to this one are promised.
     pub(super) promised: Seq,
@@ -195,6 +197,10 @@ impl Partition {
     }
 
     pub(super) fn write_history(&mut self, work: &mut Work) -> Result<(), Failed> {
+        if !self.decided.is_empty() {
+            let records = work.records.drain(..);
+            work.records = records.filter_map(|record| self.decided.news(record)).collect();
+        }
         if work.records.is_empty() {
             return Ok(());
         }

@@ -59,7 +59,11 @@ impl Told {
                 all |= &new;
                 *told.decided.entry(record.step).or_default() |= new;
             }
-            told.devices |= whom;
+            // Sent alone makes no target: a device just bound may be sent what another device acks
+            // in the same moment, and is then owed nothing.
+            if record.step != Step::Sent {
+                told.devices |= whom;
+            }
         }
         told.records = records;
         Some(told)

@@ -129,7 +129,10 @@ async fn devices(
             ledger: Arc::clone(ledger),
             random: random.split(),
             bound: None,
-            asked: None,
+            asked: Vec::new(),
+            requests: 0,
+            waiting: false,
+            trail: Vec::new(),
             held: Vec::new(),
         };
         clients.spawn(device.live());
