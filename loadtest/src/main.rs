@@ -37,7 +37,8 @@ fn run(args: Args) -> Result<()> {
         Command::Fleet => fleet::child::run(),
         Command::FloorServer { durable } => floor::run(durable),
         command => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(suite::run(&args.common, command))
         }
     }
