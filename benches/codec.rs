@@ -24,13 +24,13 @@ fn codec(c: &mut Criterion) {
         let (bytes, text) = (encode(frame), encode_json(frame));
         c.bench_function(&format!("codec/encode/{name}"), |bench| bench.iter(|| encode(black_box(frame))));
         c.bench_function(&format!("codec/decode/{name}"), |bench| {
-            bench.iter(|| decode_body(black_box(&bytes[4..])))
+            bench.iter(|| decode_body(black_box(&bytes[4..])));
         });
         c.bench_function(&format!("codec/encode_json/{name}"), |bench| {
-            bench.iter(|| encode_json(black_box(frame)))
+            bench.iter(|| encode_json(black_box(frame)));
         });
         c.bench_function(&format!("codec/decode_json/{name}"), |bench| {
-            bench.iter(|| decode_json(black_box(&text)))
+            bench.iter(|| decode_json(black_box(&text)));
         });
     }
 }

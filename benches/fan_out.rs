@@ -1,6 +1,8 @@
 //! One broadcast to a thousand sockets, from the push to the last byte read, against a bare loop of
 //! writes of the same bytes to as many sockets.
 
+#![expect(clippy::unwrap_used, reason = "a bench ends where a step fails")]
+
 mod node;
 
 use std::os::unix::net::UnixStream;

@@ -1,6 +1,8 @@
 //! From the edge's thread to a shard's and back: an online-only push to a device that is offline,
 //! which touches no disk and no socket.
 
+#![expect(clippy::unwrap_used, reason = "a bench ends where a step fails")]
+
 #[expect(dead_code, reason = "each bench uses its part")]
 mod node;
 

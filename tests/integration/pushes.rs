@@ -136,7 +136,6 @@ async fn everything_of_a_push_reaches_the_device() {
         collapse_key: Some("key".to_owned()),
         silent: true,
         ttl_s: Some(60),
-        ..PushRequest::default()
     };
     app.send(push.clone()).await;
     let came = phone.receive("title").await;

@@ -75,7 +75,7 @@ fn check_one(title: &str, accepted: &Accepted, view: &MessageView, targets: &[Ta
                 assert!(ledger.has_acked(device.as_str(), title), "{title}: {device} never acked it");
             }
             ("expired", _) => {
-                assert!(accepted.may_expire, "{title} expired long before its time: {target:?}")
+                assert!(accepted.may_expire, "{title} expired long before its time: {target:?}");
             }
             _ => panic!("{title} ended as {target:?}"),
         }

@@ -47,7 +47,7 @@ impl Server {
     /// The same with environment variables, such as `("CARILLON_LIMITS_ACK_TIMEOUT", "300ms")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("carillon-test-").unwrap();
-        let settings =
+        let settings: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (child, line) = launch(&data, &settings).await;
         let ready =
@@ -134,7 +134,7 @@ impl Drop for Server {
     }
 }
 
-async fn launch(data: &TempDir, settings: &Vec<(String, String)>) -> (Child, String) {
+async fn launch(data: &TempDir, settings: &[(String, String)]) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_carillon"))
         .args(["dev", "--json", "--ephemeral-ports", "--no-samples", "--data"])
         .arg(data.path())

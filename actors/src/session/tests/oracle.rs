@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::Cursor;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Event {
     Accept {
         to_user: bool,
