@@ -37,6 +37,9 @@ pub(crate) struct Common {
     /// Devices; 18,000 are the most one process of the fleet holds.
     #[arg(long, global = true, value_parser = clap::value_parser!(u64).range(1..=2_000_000))]
     devices: Option<u64>,
+    /// Processes the devices are spread over, at least: one reads with one core.
+    #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=200))]
+    fleets: u16,
     /// Devices connect over TLS.
     #[arg(long, global = true)]
     tls: bool,
@@ -134,6 +137,7 @@ impl Common {
             launch,
             devices: self.devices.map_or(Ok(devices), usize::try_from)?,
             tls: self.tls,
+            fleets: usize::from(self.fleets),
             rate_per_s: self.rate,
             span: Duration::from_secs(self.seconds),
             payload_bytes: usize::try_from(self.payload)?,

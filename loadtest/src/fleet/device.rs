@@ -28,11 +28,11 @@ const HEARTBEAT_S: u32 = 590;
 
 /// Devices that come from one loopback address. It has 28,000 ports, of which the kernel looks
 /// through one half first; near 14,000 that search costs more than the connection.
-const PER_SOURCE_MAX: usize = 4_000;
+pub(super) const PER_SOURCE_MAX: usize = 4_000;
 
 /// The loopback address the device of this index comes from.
 pub(crate) fn source(first: Ipv4Addr, index: usize) -> Ipv4Addr {
-    Ipv4Addr::from_bits(first.to_bits() + u32::try_from(index.div_ceil(PER_SOURCE_MAX)).unwrap_or(0))
+    Ipv4Addr::from_bits(first.to_bits() + u32::try_from(index / PER_SOURCE_MAX).unwrap_or(0))
 }
 
 thread_local! {

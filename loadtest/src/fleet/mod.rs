@@ -21,8 +21,10 @@ use protocol::{Command, Connect, Told};
 
 /// A process may open as few as 20,000 files; the rest is for its libraries and pipes.
 pub(crate) const DEVICES_PER_PROCESS_MAX: usize = 18_000;
-/// Fleets come from here on, when the server is on loopback.
-const LOOPBACK_2: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Addresses of 127.64.0.0/10 that one run comes from, and runs that do not share any: ports that
+/// the last run left behind are closed to the next for a minute.
+const SOURCES_PER_RUN: u32 = 256;
+const RUNS: u32 = 1 << 14;
 /// How often counts are asked for while waiting. What is measured is timed by the fleets.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -37,7 +39,7 @@ pub(crate) struct Way {
 }
 
 struct Ship {
-    _process: Child,
+    process: Child,
     commands: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
@@ -45,14 +47,20 @@ struct Ship {
 pub(crate) struct Fleet {
     ships: Vec<Ship>,
     devices: usize,
+    /// Of each process.
+    devices_each: usize,
+    first_source: Ipv4Addr,
 }
 
 impl Fleet {
-    /// Starts enough processes for `devices` devices; nothing connects yet.
-    pub(crate) fn start(devices: usize) -> Result<Self> {
-        let processes = devices.div_ceil(DEVICES_PER_PROCESS_MAX).max(1);
-        let ships = (0..processes).map(|_| Ship::launch()).collect::<Result<_>>()?;
-        Ok(Self { ships, devices })
+    /// Starts enough processes for `devices` devices, and at least `processes`; nothing connects yet.
+    pub(crate) fn start(devices: usize, processes: usize) -> Result<Self> {
+        let processes = devices.div_ceil(DEVICES_PER_PROCESS_MAX).max(processes).max(1);
+        let ships = (0..processes).map(|_| Ship::launch()).collect::<Result<Vec<_>>>()?;
+        // A run is known by its first process, whose number no other has.
+        let run = ships.first().and_then(|ship| ship.process.id()).unwrap_or(0) % RUNS;
+        let first_source = Ipv4Addr::from_bits(0x7f40_0001 + run * SOURCES_PER_RUN);
+        Ok(Self { ships, devices, devices_each: devices.div_ceil(processes).max(1), first_source })
     }
 
     /// Connects a device for each credential and waits until all are welcome.
@@ -63,12 +71,12 @@ impl Fleet {
         within: Duration,
     ) -> Result<Told> {
         for (number, (ship, credentials)) in
-            self.ships.iter_mut().zip(credentials.chunks(DEVICES_PER_PROCESS_MAX)).enumerate()
+            self.ships.iter_mut().zip(credentials.chunks(self.devices_each)).enumerate()
         {
-            let first_source = way
-                .address
-                .starts_with("127.")
-                .then(|| device::source(LOOPBACK_2, number * DEVICES_PER_PROCESS_MAX));
+            let sources_before = number * self.devices_each.div_ceil(device::PER_SOURCE_MAX);
+            let loopback = way.address.starts_with("127.");
+            let first_source =
+                loopback.then(|| device::source(self.first_source, sources_before * device::PER_SOURCE_MAX));
             let command = Command::Connect(Connect {
                 address: way.address.clone(),
                 ca_pem: way.ca_pem.clone(),
@@ -138,7 +146,7 @@ impl Ship {
             .context("start a fleet")?;
         let commands = process.stdin.take().context("a fleet has a standard input")?;
         let answers = process.stdout.take().context("a fleet has a standard output")?;
-        Ok(Self { _process: process, commands, answers: BufReader::new(answers).lines() })
+        Ok(Self { process, commands, answers: BufReader::new(answers).lines() })
     }
 
     async fn say(&mut self, command: &Command) -> Result<()> {

@@ -17,7 +17,7 @@ pub(crate) async fn run(setting: &Setting) -> Result<Report> {
     let registered = app.register("load", setting.devices).await?;
     tokio::time::sleep(SETTLE).await;
     let offline = process.rss_bytes()?;
-    let mut stage = Stage { server, app, registered, fleet: Fleet::start(setting.devices)? };
+    let mut stage = Stage { server, app, registered, fleet: Fleet::start(setting.devices, setting.fleets)? };
     stage.connect(setting, true).await?;
     tokio::time::sleep(SETTLE).await;
     let online = process.rss_bytes()?;

@@ -4,18 +4,27 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{BOTH_ENDS, DELIVER_WITHIN, Setting, Stage};
+use super::{BOTH_ENDS, CONNECT_WITHIN, DELIVER_WITHIN, SETTLE, Setting, Stage};
 use crate::clock::Deadline;
 use crate::fleet::protocol::Command;
-use crate::fleet::whole;
+use crate::fleet::{Fleet, whole};
 use crate::goals;
 use crate::report::{Report, float, quantile_ms};
 
 const CONNECTIONS: usize = 64;
+/// Devices that get the single pushes. They are a fleet of their own, or what was measured would be
+/// how long one thread takes to read a broadcast for everybody.
+const PROBES: usize = 500;
 
 pub(crate) async fn run(setting: &Setting, broadcast_every: Duration) -> Result<Report> {
-    let mut stage = Stage::connected(setting, true).await?;
-    stage.fleet.ask(Command::Reset).await?;
+    let crowd = setting.devices.saturating_sub(PROBES).max(1);
+    let mut stage = Stage::registered(setting).await?;
+    let way = stage.way(setting, true)?;
+    let mut probes = Fleet::start(setting.devices - crowd, 1)?;
+    stage.fleet = Fleet::start(crowd, setting.fleets)?;
+    stage.fleet.connect(&way, &stage.registered.credentials[..crowd], CONNECT_WITHIN).await?;
+    probes.connect(&way, &stage.registered.credentials[crowd..], CONNECT_WITHIN).await?;
+    tokio::time::sleep(SETTLE).await;
     let broadcasting = {
         let (app, shape, deadline) =
             (stage.app.clone(), setting.shape(Some(600)), Deadline::after(setting.span));
@@ -32,18 +41,24 @@ pub(crate) async fn run(setting: &Setting, broadcast_every: Duration) -> Result<
     };
     let sent = stage
         .app
-        .at_rate(&stage.registered.ids, setting.rate_per_s, setting.span, CONNECTIONS, setting.shape(None))
+        .at_rate(
+            &stage.registered.ids[crowd..],
+            setting.rate_per_s,
+            setting.span,
+            CONNECTIONS,
+            setting.shape(None),
+        )
         .await?;
     let broadcasts = broadcasting.await??;
     if sent.accepted == 0 {
         bail!("no push was accepted; the last answer: {:?}", sent.trouble);
     }
-    stage.fleet.wait("delivered", sent.accepted, DELIVER_WITHIN, |told| told.singles).await?;
-    let wanted = broadcasts * setting.devices as u64;
+    probes.wait("delivered", sent.accepted, DELIVER_WITHIN, |told| told.singles).await?;
+    let wanted = broadcasts * crowd as u64;
     stage.fleet.wait("broadcast", wanted, DELIVER_WITHIN, |told| told.broadcasts).await?;
     let told = stage.fleet.ask(Command::Everything).await?;
 
-    let single = whole(&told.single_latency);
+    let single = whole(&probes.ask(Command::Everything).await?.single_latency);
     let mut report = Report::new(
         "mixed",
         format!(
@@ -56,6 +71,8 @@ pub(crate) async fn run(setting: &Setting, broadcast_every: Duration) -> Result<
     report.figure("single, due → read max", quantile_ms(&single, 1.0), "ms");
     report.figure("broadcast, due → read p99", quantile_ms(&whole(&told.broadcast_latency), 0.99), "ms");
     report.figure("singles refused", float(sent.refused), "");
+    report
+        .note("The single pushes go to 500 devices of a fleet process of their own, the broadcasts to all.");
     report.note(BOTH_ENDS);
     Ok(report)
 }

@@ -20,7 +20,7 @@ use crate::fleet::{Fleet, Way};
 use crate::server::{Launch, Server};
 
 /// All devices are connected within this, or the run fails.
-const CONNECT_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(120);
 /// All deliveries of a run have come within this after the last push.
 const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 /// Connections under way at once in each fleet.
@@ -34,6 +34,8 @@ pub(crate) struct Setting {
     pub(crate) launch: Launch,
     pub(crate) devices: usize,
     pub(crate) tls: bool,
+    /// Processes of the fleet, at least.
+    pub(crate) fleets: usize,
     pub(crate) rate_per_s: u32,
     pub(crate) span: Duration,
     pub(crate) payload_bytes: usize,
@@ -68,7 +70,7 @@ impl Stage {
         let server = Server::launch(&setting.launch).await?;
         let mut app = AppServer::of(&server);
         let registered = app.register("load", setting.devices).await?;
-        let fleet = Fleet::start(setting.devices)?;
+        let fleet = Fleet::start(setting.devices, setting.fleets)?;
         Ok(Self { server, app, registered, fleet })
     }
 
@@ -85,7 +87,7 @@ impl Stage {
         self.fleet.connect(&way, &self.registered.credentials, CONNECT_WITHIN).await
     }
 
-    fn way(&self, setting: &Setting, ack: bool) -> Result<Way> {
+    pub(crate) fn way(&self, setting: &Setting, ack: bool) -> Result<Way> {
         let ready = &self.server.ready;
         let (address, ca_pem) = if setting.tls {
             let Some(ca_pem) = self.app.ca_pem.clone() else {

@@ -62,7 +62,7 @@ async fn measure(setting: &Setting, pending: u64, dir: &Path) -> Result<Report> 
         opening_max: FIRST_DEVICES,
         ack: true,
     };
-    let mut fleet = Fleet::start(FIRST_DEVICES)?;
+    let mut fleet = Fleet::start(FIRST_DEVICES, 1)?;
     fleet.connect(&way, &stage.registered.credentials[..FIRST_DEVICES], DELIVER_WITHIN).await?;
     let told = fleet.wait("first delivery", 1, DELIVER_WITHIN, |told| told.singles).await?;
 
