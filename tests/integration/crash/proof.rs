@@ -16,7 +16,11 @@ const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
 pub(crate) async fn check(app: &App, ledger: &Ledger) {
     let mut verdicts = BTreeMap::<String, u64>::new();
     let mut stories = BTreeMap::new();
-    let answered: HashSet<_> = ledger.all_accepted().into_values().map(|accepted| accepted.id).collect();
+    // Of a push to a user whose first attempt died in the middle, history may name the devices the
+    // user had then; the retry that was answered counts those the user has now.
+    let to_devices = |accepted: &Accepted| accepted.to.iter().any(|to| !matches!(to, To::User(_)));
+    let accepted = ledger.all_accepted().into_values();
+    let answered: HashSet<_> = accepted.filter(to_devices).map(|accepted| accepted.id).collect();
     for id in ledger.all_ids() {
         let story = settled(app, id, answered.contains(&id)).await;
         for (state, count) in &story.0.counts {
@@ -59,7 +63,8 @@ async fn settled(app: &App, id: MessageId, answered: bool) -> (MessageView, Vec<
                 next = page.next;
             }
             targets.retain(|target| answered || target.steps.iter().any(|step| step.step != Step::Accepted));
-            targets.iter().all(|target| target.state != "pending").then_some((view, targets))
+            let ended = !targets.is_empty() && targets.iter().all(|target| target.state != "pending");
+            ended.then_some((view, targets))
         }),
     )
     .await;

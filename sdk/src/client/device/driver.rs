@@ -271,7 +271,12 @@ impl Driver {
             Frame::Push(push) => return self.push(session, push),
             Frame::Revoke(revoke) => self.tell(Event::Revoke(revoke.message_id)),
             Frame::Error(error) => self.tell(Event::Error(error)),
-            Frame::Answer(answer) => session.answered(answer),
+            Frame::Answer(answer) => {
+                session.answered(answer);
+                for push in session.decided() {
+                    self.decide(session, push);
+                }
+            }
             Frame::Ping => session.owe(Frame::Pong),
             Frame::Goodbye(Goodbye { reason, retry_after_ms }) => {
                 return Err(goodbye(reason, Duration::from_millis(retry_after_ms)));
@@ -283,6 +288,21 @@ impl Driver {
     }
 
     fn push(&mut self, session: &mut Session, push: Push) -> Result<(), End> {
+        if session.is_binding() && push.user_id.is_some() {
+            session.hold(push);
+            return Ok(());
+        }
+        if self.decide(session, push) {
+            return Ok(());
+        }
+        // The app server may have bound another user behind the device's back. The next Welcome
+        // says who it is, and the push, unacked, comes again.
+        let wait = (session.age() >= RESYNC_AGE).then_some(Duration::ZERO);
+        Err(End::Again { wait, why: "a push for a user unknown here".to_owned() })
+    }
+
+    /// False when the push is for a user who is not the one bound here.
+    fn decide(&mut self, session: &mut Session, push: Push) -> bool {
         match self.inbox.judge(&push, session.taker(), session.now()) {
             Verdict::New => self.give(session, push),
             Verdict::RepeatAcked => {
@@ -293,15 +313,10 @@ impl Driver {
             Verdict::Expired => count(&self.counters.expired),
             Verdict::OtherUser => {
                 count(&self.counters.other_user);
-                // The app server may have bound another user behind the device's back. The next
-                // Welcome says who it is, and the push, unacked, comes again.
-                if !session.is_binding() {
-                    let wait = (session.age() >= RESYNC_AGE).then_some(Duration::ZERO);
-                    return Err(End::Again { wait, why: "a push for a user unknown here".to_owned() });
-                }
+                return false;
             }
         }
-        Ok(())
+        true
     }
 
     /// A push to the app, if it has room; else the server keeps it and will send it again.

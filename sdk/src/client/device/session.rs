@@ -11,11 +11,13 @@ use crate::client::connection::{self, Connection};
 use crate::client::random_below;
 use crate::ids::UserId;
 use crate::time::{Timestamp, Ttl};
-use crate::wire::{ACK_SEQS_MAX, Ack, Bind, BindAnswer, Frame, Unbind, VendorToken, Welcome};
+use crate::wire::{ACK_SEQS_MAX, Ack, Bind, BindAnswer, Frame, Push, Unbind, VendorToken, Welcome};
 
 /// How long a Ping may go unanswered before the connection counts as lost, and how long a write
 /// may take.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const UNDECIDED_MAX: usize = 64;
 
 pub(super) struct Session {
     pub(super) connection: Connection,
@@ -32,6 +34,9 @@ pub(super) struct Session {
     acks: Vec<u64>,
     frames: Vec<Frame>,
     asked: HashMap<u32, Asked>,
+    /// Came while a bind was under way: its answer says whether they are for who is here now. No
+    /// more than a server keeps in flight.
+    undecided: Vec<Push>,
     /// Of the latest ask. 0 is never used: by it a server tells of a change nobody here asked for.
     request: u32,
 }
@@ -59,6 +64,7 @@ impl Session {
             acks: Vec::new(),
             frames: Vec::new(),
             asked: HashMap::new(),
+            undecided: Vec::new(),
             request: 0,
         }
     }
@@ -118,6 +124,18 @@ impl Session {
     /// the app has already changed its mind and the server does not yet know.
     pub(super) fn taker(&self) -> Option<&UserId> {
         if self.is_binding() { None } else { self.user.as_ref() }
+    }
+
+    /// Keeps a push until the bind under way is answered; beyond the bound it is left to come again.
+    pub(super) fn hold(&mut self, push: Push) {
+        if self.undecided.len() < UNDECIDED_MAX {
+            self.undecided.push(push);
+        }
+    }
+
+    /// What was held, once no bind is under way any more.
+    pub(super) fn decided(&mut self) -> Vec<Push> {
+        if self.is_binding() { Vec::new() } else { std::mem::take(&mut self.undecided) }
     }
 
     pub(super) fn is_binding(&self) -> bool {

@@ -129,6 +129,23 @@ async fn while_a_bind_is_under_way_no_users_push_is_shown() {
 }
 
 #[tokio::test]
+async fn a_push_that_overtakes_the_answer_to_its_users_bind_is_shown_once_that_has_come() {
+    let (_server, device, mut peer) = anna(Acks::Automatic).await;
+    let for_ben = Push { user_id: Some(user("ben")), ..push(1) };
+    let bind = async { soon(device.bind("a token")).await };
+    let server_side = async {
+        assert!(matches!(peer.frame().await, Frame::Bind(_)));
+        peer.say(&Frame::Push(for_ben.clone())).await;
+        let answer = BindAnswer { request: 1, error: None, user_id: Some(user("ben")) };
+        peer.say(&Frame::Answer(answer)).await;
+        assert_eq!(peer.frame().await, ack([1]));
+    };
+    let (bound, ()) = tokio::join!(bind, server_side);
+    bound.unwrap();
+    assert_eq!(soon(device.next_push()).await.unwrap(), for_ben);
+}
+
+#[tokio::test]
 async fn a_change_of_user_that_the_server_tells_is_taken() {
     let (_server, device, mut peer) = anna(Acks::Automatic).await;
     peer.say(&Frame::Answer(BindAnswer { request: 0, error: None, user_id: Some(user("ben")) })).await;
