@@ -73,7 +73,7 @@ async fn a_device_reuses_its_credential_file_on_every_transport() {
         let sending = run(&server, &args);
         let (received, sent) = tokio::join!(receiving, sending);
         assert_eq!(sent.code, Some(0), "{sent:?}");
-        assert_eq!(received.code, Some(0), "{received:?}");
+        assert_eq!(received.code, Some(0), "{transport}: {received:?}");
         assert_eq!(received.json()[0]["title"], transport);
     }
     assert_eq!(server.app().api.devices(None).await.unwrap().devices.len(), 1);
