@@ -17,10 +17,14 @@ pub(crate) async fn check(app: &App, ledger: &Ledger) {
     let mut verdicts = BTreeMap::<String, u64>::new();
     let mut stories = BTreeMap::new();
     // Of a push to a user whose first attempt died in the middle, history may name the devices the
-    // user had then; the retry that was answered counts those the user has now.
-    let to_devices = |accepted: &Accepted| accepted.to.iter().any(|to| !matches!(to, To::User(_)));
+    // user had then; the retry that was answered counts those the user has now. Only ids derived
+    // from an idempotency key (UUID version 5) can have had a first attempt.
+    let is_strict = |accepted: &Accepted| {
+        let once = accepted.id.as_bytes()[6] >> 4 != 5;
+        once || accepted.to.iter().any(|to| !matches!(to, To::User(_)))
+    };
     let accepted = ledger.all_accepted().into_values();
-    let answered: HashSet<_> = accepted.filter(to_devices).map(|accepted| accepted.id).collect();
+    let answered: HashSet<_> = accepted.filter(is_strict).map(|accepted| accepted.id).collect();
     for id in ledger.all_ids() {
         let story = settled(app, id, answered.contains(&id)).await;
         for (state, count) in &story.0.counts {
