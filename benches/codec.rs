@@ -14,6 +14,8 @@ fn codec(c: &mut Criterion) {
         data: Some(serde_json::json!({"order": "4711", "screen": "orders"})),
         lane: Lane::Normal,
         silent: false,
+        uri: None,
+        look: None,
         collapse_key: None,
         sent_at: Timestamp::from_millis(1_700_000_000_000),
         expires_at: Timestamp::from_millis(1_700_086_400_000),

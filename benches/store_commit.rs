@@ -81,6 +81,12 @@ impl Bench {
             collapse_key: None,
             accepted_at: now,
             expires_at: now + Ttl::from_secs(24 * 3600),
+            uri: None,
+            look: None,
+            task: None,
+            options: None,
+            repeat_until: None,
+            revokes: None,
         })
     }
 

@@ -23,8 +23,8 @@ pub(crate) struct Counters {
     pub(crate) resumed: Counter,
     pub(crate) not_resumed: Counter,
     pub(crate) hellos_refused: Counter,
-    accepted: [Counter; 3],
-    targets: [Counter; 3],
+    accepted: [Counter; 4],
+    targets: [Counter; 4],
     pub(crate) replays: Counter,
     pub(crate) written: Counter,
     pub(crate) latency: Histogram,
@@ -63,7 +63,7 @@ const REASONS: [GoodbyeReason; 9] = [
     GoodbyeReason::Internal,
 ];
 
-const PUSH_TYPES: [&str; 3] = ["single", "multiple", "broadcast"];
+const PUSH_TYPES: [&str; 4] = ["single", "multiple", "broadcast", "template"];
 
 impl Counters {
     pub(crate) fn register() -> Self {

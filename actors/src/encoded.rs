@@ -6,7 +6,7 @@ use bytes::Bytes;
 use carillon_sdk::wire::{Frame, Lane};
 use carillon_sdk::{MessageId, Timestamp, UserId};
 
-use crate::model::{Message, Owner, PushType, Seq};
+use crate::model::{Message, Owner, PushType, Seq, Task};
 
 /// A message at a place in a queue (or in an app's log, where `owner` is none), with its bytes.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub struct Encoded {
     pub id: MessageId,
     pub lane: Lane,
     pub push_type: PushType,
+    pub task: Option<Task>,
     pub accepted_at: Timestamp,
     pub expires_at: Timestamp,
     /// True for a push that was never stored: `ttl: 0`.
@@ -35,6 +36,7 @@ impl Encoded {
             id: message.id,
             lane: message.lane,
             push_type: message.push_type,
+            task: message.task,
             accepted_at: message.accepted_at,
             expires_at: message.expires_at,
             online_only: message.expires_at == message.accepted_at,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix::Addr;
 use actix_rt::{Arbiter, ArbiterHandle};
-use carillon_sdk::wire::{GoodbyeReason, Lane};
+use carillon_sdk::wire::{GoodbyeReason, Lane, Look};
 use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -15,7 +15,8 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::link::Arrival;
-use crate::model::{Device, Seq, User};
+use crate::model::{App, Device, Seq, User};
+use crate::order::{Order, Ordered};
 use crate::root::{CrashKind, Finish, Root};
 use crate::router::{Full, Router};
 use crate::shard::{Arrive, Drain, End, Rebound};
@@ -65,12 +66,14 @@ pub(crate) struct Crash;
 /// A push, parsed: everything in it is within its limits.
 #[derive(Debug, Clone)]
 pub struct Push {
-    pub app: crate::model::App,
+    pub app: App,
     pub to: To,
     pub title: Option<String>,
     pub body: Option<String>,
     /// A JSON object, as text.
     pub data: Option<String>,
+    pub uri: Option<String>,
+    pub look: Option<Look>,
     pub ttl: Ttl,
     pub lane: Lane,
     pub collapse_key: Option<String>,
@@ -131,6 +134,9 @@ pub enum Refusal {
     /// The same idempotency key came with another body. 422.
     #[error("the same idempotency key came with another body")]
     IdempotencyMismatch,
+    /// A placeholder without a value; an order is checked before it is given. 400.
+    #[error("a placeholder has no value")]
+    ValueMissing,
     /// As many live broadcasts as an app may have. 429.
     #[error("too many live broadcasts")]
     BroadcastsFull,
@@ -331,6 +337,19 @@ impl Engine {
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
         crate::push::push(&self.shared, push).await
+    }
+
+    /// Carries an order out: answers when every accepted recipient is on disk. It must have passed
+    /// its `check`. Under an idempotency key a repeated order gets the first answer; a recipient's
+    /// own key does the same for its message alone.
+    pub async fn order(
+        &self,
+        app: App,
+        order: Order,
+        idempotency: Option<Idempotency>,
+        nonce: Option<Nonce>,
+    ) -> Result<Ordered, Refusal> {
+        crate::order::order(&self.shared, app, order, idempotency, nonce).await
     }
 
     /// Binds `device` to `user`, or to nobody. Answers when it is on disk and the device's live

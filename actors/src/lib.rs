@@ -6,7 +6,11 @@
 // In the order to read them; each group is a layer.
 
 pub mod engine;
+pub mod order;
 mod push;
+
+pub mod audience;
+pub mod template;
 
 pub mod limits;
 pub mod model;

@@ -36,6 +36,12 @@ impl SessionStep {
             collapse_key: None,
             accepted_at: NOW.wall,
             expires_at: NOW.wall + Ttl::from_secs(3_600),
+            uri: None,
+            look: None,
+            task: None,
+            options: None,
+            repeat_until: None,
+            revokes: None,
         };
         let bounds = Bounds { in_flight_max: 64, window_bytes_max: 48 * 1024, ack_timeout_ms: 15_000 };
         let mut session = Session::new(Epoch(1), None, 270, false, NOW);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use carillon_sdk::wire::Lane;
+use carillon_sdk::wire::{Lane, Look};
 use carillon_sdk::{MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +68,25 @@ pub struct ShardNo(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum PushType {
+    /// To devices or users named one by one.
     Single = 1,
+    /// To each of a list its own words.
     Multiple = 2,
+    /// To an audience.
     Broadcast = 3,
+    /// As `Single`, in the words of a template.
+    Template = 4,
+}
+
+/// What a multiple push, a broadcast or a campaign is counted and found by. Drawn from the counter
+/// of places, so it is unique in the store; below 2^53, which every JSON reader can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Task(pub u64);
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// What is sent, before it has a place in any queue.
@@ -89,13 +105,33 @@ pub struct Message {
     pub accepted_at: Timestamp,
     /// Equal to `accepted_at` for an online-only push.
     pub expires_at: Timestamp,
+    /// Where a tap leads: a URL or a deep link.
+    #[serde(default)]
+    pub uri: Option<String>,
+    #[serde(default)]
+    pub look: Option<Look>,
+    #[serde(default)]
+    pub task: Option<Task>,
+    /// What only phone makers' channels and other roads need, a JSON object as text: kept with the
+    /// record, never sent to the device.
+    #[serde(default)]
+    pub options: Option<String>,
+    /// A push with this id is known again until then; the store's own time when none or later.
+    #[serde(default)]
+    pub repeat_until: Option<Timestamp>,
+    /// This is no message of its own but withdraws that one from devices that may show it.
+    #[serde(default)]
+    pub revokes: Option<MessageId>,
 }
 
 impl Message {
     /// Bytes of payload, for the limits of a queue.
     #[must_use]
     pub fn payload_bytes(&self) -> usize {
-        [&self.title, &self.body, &self.data].iter().map(|text| text.as_ref().map_or(0, String::len)).sum()
+        [&self.title, &self.body, &self.data, &self.uri, &self.options]
+            .iter()
+            .map(|text| text.as_ref().map_or(0, String::len))
+            .sum()
     }
 
     /// The push frame for the queue place `seq`, for `user` when it is a user's.
@@ -109,6 +145,8 @@ impl Message {
             data: self.data.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             lane: self.lane,
             silent: self.silent,
+            uri: self.uri.clone(),
+            look: self.look.clone().map(Box::new),
             collapse_key: self.collapse_key.clone(),
             sent_at: self.accepted_at,
             expires_at: if self.expires_at == self.accepted_at {

@@ -7,6 +7,7 @@ use carillon_sdk::{MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::audience::Audience;
 use crate::encoded::Encoded;
 use crate::engine::{Outcome, Push, Pushed, Refusal, Shared, To};
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq};
@@ -76,14 +77,14 @@ fn replay(shared: &Shared, answer: &[u8]) -> Result<Pushed, Refusal> {
     Ok(Pushed { id: answer.id, accepted: answer.accepted, outcomes: answer.outcomes, replayed: true })
 }
 
-fn namespace(app: App) -> [u8; 16] {
+pub(crate) fn namespace(app: App) -> [u8; 16] {
     let mut namespace = *b"carillon app....";
     namespace[12..].copy_from_slice(&app.0.to_be_bytes());
     namespace
 }
 
 async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, Refusal> {
-    let Push { app, to, title, body, data, ttl, lane, collapse_key, silent, nonce, .. } = push;
+    let Push { app, to, title, body, data, uri, look, ttl, lane, collapse_key, silent, nonce, .. } = push;
     let accepted_at = shared.clock.now();
     let (push_type, lane) = match &to {
         To::All => (PushType::Broadcast, Lane::Bulk),
@@ -104,6 +105,12 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         collapse_key,
         accepted_at,
         expires_at,
+        uri,
+        look,
+        task: None,
+        options: None,
+        repeat_until: None,
+        revokes: None,
     });
     if let Some(nonce) = nonce.clone().filter(|_| ttl.is_zero()) {
         // Nothing is stored that it could ride with.
@@ -111,7 +118,7 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
     }
     let outcomes = match to {
         To::All => {
-            let targets = shared.store.broadcast(message, nonce).await?;
+            let targets = shared.store.broadcast(message, Audience::Everybody, nonce).await?;
             shared.counters.accepted(push_type, targets);
             return Ok(Pushed { id, accepted: targets, outcomes: Vec::new(), replayed: false });
         }
@@ -132,18 +139,19 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
 }
 
 fn stored(shared: &Shared, enqueued: Vec<Enqueued>) -> Vec<Outcome> {
-    enqueued
-        .into_iter()
-        .map(|enqueued| match enqueued {
-            Enqueued::Stored(_) => Outcome::Accepted,
-            Enqueued::Repeated => {
-                shared.counters.repeated_targets.increment(1);
-                Outcome::Accepted
-            }
-            Enqueued::QueueFull => Outcome::QueueFull,
-            Enqueued::Gone => Outcome::Gone,
-        })
-        .collect()
+    enqueued.into_iter().map(|enqueued| outcome_of(shared, enqueued)).collect()
+}
+
+pub(crate) fn outcome_of(shared: &Shared, enqueued: Enqueued) -> Outcome {
+    match enqueued {
+        Enqueued::Stored(_) => Outcome::Accepted,
+        Enqueued::Repeated => {
+            shared.counters.repeated_targets.increment(1);
+            Outcome::Accepted
+        }
+        Enqueued::QueueFull => Outcome::QueueFull,
+        Enqueued::Gone => Outcome::Gone,
+    }
 }
 
 /// One user's push goes through the user's actor, which orders it against the user's binds.
@@ -153,11 +161,21 @@ async fn to_users(
     users: &[UserId],
     nonce: Option<Nonce>,
 ) -> Result<Vec<Enqueued>, Refusal> {
-    let users: Vec<_> = users.iter().map(|id| shared.store.user(message.app, id)).collect();
-    let [user] = users[..] else {
-        let targets = users.into_iter().map(Owner::User).collect();
+    let [user] = users else {
+        let owner = |id| Owner::User(shared.store.user(message.app, id));
+        let targets = users.iter().map(owner).collect();
         return Ok(shared.store.enqueue(message, targets, nonce).await?);
     };
+    to_user(shared, message, user, nonce).await
+}
+
+pub(crate) async fn to_user(
+    shared: &Shared,
+    message: Arc<Message>,
+    user: &UserId,
+    nonce: Option<Nonce>,
+) -> Result<Vec<Enqueued>, Refusal> {
+    let user = shared.store.user(message.app, user);
     let (reply, answer) = oneshot::channel();
     if shared.router.tell(shared.router.of_user(user), UserPush { user, message, nonce, reply }).is_err() {
         shared.counters.pushes_refused.increment(1);

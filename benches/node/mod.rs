@@ -85,6 +85,8 @@ impl Node {
                 "and a body that says what happened, which is about as long as this one is".to_owned(),
             ),
             data: None,
+            uri: None,
+            look: None,
             ttl,
             lane: Lane::Normal,
             collapse_key: None,

@@ -133,6 +133,8 @@ impl Floor {
             data: None,
             lane: Lane::Normal,
             silent: false,
+            uri: None,
+            look: None,
             collapse_key: None,
             sent_at: Timestamp::from_millis(1),
             expires_at: Timestamp::from_millis(2),

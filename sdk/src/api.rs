@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
-pub use crate::wire::frame::{Lane, ReportKind};
+pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
 
 /// The kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -180,6 +180,11 @@ pub struct PushRequest {
     pub collapse_key: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
+    /// Where a tap leads: a URL or a deep link, at most 2,048 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
 }
 
 /// The answer to `POST /v1/pushes`: 202 when at least one target was accepted.
@@ -305,6 +310,7 @@ pub enum Dimension {
     Channel,
     PushType,
     Reason,
+    Task,
 }
 
 /// `GET /v1/stats`.

@@ -29,6 +29,9 @@ pub struct Args {
     /// The app's own data: a JSON object
     #[arg(long, value_name = "JSON", value_parser = object)]
     data: Option<serde_json::Value>,
+    /// Where a tap leads: a URL or a deep link
+    #[arg(long)]
+    uri: Option<String>,
     /// How long the message is worth delivering: 60s, 15m, 24h, 7d; 0s only reaches devices online now
     #[arg(long, value_name = "SPAN")]
     ttl: Option<Span>,
@@ -68,6 +71,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         },
         collapse_key: args.collapse_key,
         silent: args.silent,
+        uri: args.uri,
+        look: None,
     };
     let answer = server.client.push(&request, args.idempotency_key.as_deref()).await.map_err(failure)?;
     if args.json {

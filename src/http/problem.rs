@@ -126,6 +126,7 @@ impl From<Refusal> for Refused {
             Refusal::DiskFull => Code::DiskFull,
             Refusal::IdempotencyInFlight => Code::IdempotencyInFlight,
             Refusal::IdempotencyMismatch => Code::IdempotencyMismatch,
+            Refusal::ValueMissing => Code::VariableMissing,
             Refusal::BroadcastsFull => Code::BroadcastsFull,
             Refusal::DeviceUnknown => Code::DeviceUnknown,
         })

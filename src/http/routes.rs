@@ -43,6 +43,7 @@ use Code::{
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
     TargetDuplicate, TargetInvalid, TargetsTooMany, TtlOutOfRange, UserIdInvalid, UserUnknown,
+    VariableMissing,
 };
 
 const PUSH: &[Code] = &[
@@ -50,6 +51,7 @@ const PUSH: &[Code] = &[
     TargetsTooMany,
     TargetDuplicate,
     ContentMissing,
+    VariableMissing,
     PayloadTooLarge,
     DataInvalid,
     TtlOutOfRange,

@@ -26,7 +26,7 @@ pub(super) struct StatsQuery {
     #[serde(default)]
     #[param(inline)]
     granularity: Granularity,
-    /// Dimensions, separated by commas: `platform`, `app_version`, `channel`, `push_type`, `reason`.
+    /// Dimensions, separated by commas: `platform`, `app_version`, `channel`, `push_type`, `reason`, `task`.
     group_by: Option<String>,
 }
 

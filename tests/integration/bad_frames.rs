@@ -227,6 +227,8 @@ async fn a_frame_only_a_server_may_send_is_an_error() {
         data: None,
         lane: Lane::High,
         silent: false,
+        uri: None,
+        look: None,
         collapse_key: None,
         sent_at: Timestamp::default(),
         expires_at: Timestamp::default(),

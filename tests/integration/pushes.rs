@@ -1,6 +1,6 @@
 //! Pushes beyond the promises: broadcasts, limits, what a message's story says.
 
-use carillon_sdk::api::{Lane, PushRequest, Step};
+use carillon_sdk::api::{Lane, Look, PushRequest, Step, Style, TapAction};
 use carillon_sdk::wire::ReportKind;
 
 use crate::harness::{Phone, Server, eventually, to_all, to_device, to_devices, to_user};
@@ -135,11 +135,14 @@ async fn everything_of_a_push_reaches_the_device() {
         lane: Lane::High,
         collapse_key: Some("key".to_owned()),
         silent: true,
+        uri: Some("app://orders/7".to_owned()),
+        look: Some(Look { style: Style::Rich, action: TapAction::App, ..Look::default() }),
         ttl_s: Some(60),
     };
     app.send(push.clone()).await;
     let came = phone.receive("title").await;
     assert_eq!((came.body, came.data), (push.body, push.data));
+    assert_eq!((came.uri, came.look.map(|look| *look)), (push.uri, push.look));
     assert_eq!((came.lane, came.collapse_key, came.silent), (Lane::High, push.collapse_key, true));
     assert_eq!(came.expires_at.since(came.sent_at).as_millis(), 60_000);
 }

@@ -75,6 +75,12 @@ fn push(owner: Owner, seq: u64, expires_ms: u64) -> Due {
         collapse_key: None,
         accepted_at: Timestamp::from_millis(1),
         expires_at: Timestamp::from_millis(1) + Ttl::from_millis(expires_ms),
+        uri: None,
+        look: None,
+        task: None,
+        options: None,
+        repeat_until: None,
+        revokes: None,
     };
     Arc::new(Encoded::new(&message, Some(owner), Seq(seq), None))
 }

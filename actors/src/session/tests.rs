@@ -39,6 +39,12 @@ fn due(owner: Option<Owner>, seq: u64, lane: Lane, ttl_ms: u64) -> Due {
         collapse_key: None,
         accepted_at,
         expires_at: accepted_at + Ttl::from_millis(ttl_ms),
+        uri: None,
+        look: None,
+        task: None,
+        options: None,
+        repeat_until: None,
+        revokes: None,
     };
     let user = matches!(owner, Some(Owner::User(_))).then(|| UserId::parse("somebody").unwrap());
     Arc::new(Encoded::new(&message, owner, Seq(seq), user.as_ref()))

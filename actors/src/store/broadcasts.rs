@@ -15,6 +15,7 @@ use super::partition::Partition;
 use super::pending::{Owed, is_repeatable};
 use super::rows::{BroadcastRow, Owners, RepeatRow, encode};
 use super::work::{Reply, Story, Work};
+use crate::audience::Audience;
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Message};
 
@@ -22,6 +23,7 @@ impl Partition {
     pub(super) fn broadcast(
         &mut self,
         message: &Arc<Message>,
+        _audience: &Audience,
         reply: Reply<u32>,
         work: &mut Work,
     ) -> Result<(), Failed> {
@@ -174,11 +176,11 @@ fn record_groups(
 }
 
 fn story(message: &Message) -> Story {
-    Story { app: message.app, id: message.id, push_type: message.push_type }
+    Story { app: message.app, id: message.id, push_type: message.push_type, task: message.task }
 }
 
 impl Entry {
     pub(super) fn story(&self) -> Story {
-        Story { app: self.app, id: self.due.id, push_type: self.due.push_type }
+        Story { app: self.app, id: self.due.id, push_type: self.due.push_type, task: self.due.task }
     }
 }

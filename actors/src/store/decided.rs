@@ -112,6 +112,7 @@ mod tests {
             app: App(1),
             id: MessageId::from_bytes([7; 16]),
             push_type: PushType::Single,
+            task: None,
             step,
             whom,
             platform: None,

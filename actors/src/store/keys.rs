@@ -5,17 +5,20 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{KeyId, MessageId, Timestamp};
 use smallvec::SmallVec;
 
-use crate::model::{App, Device, Owner, Seq, User};
+use crate::model::{App, Device, Owner, Seq, Task, User};
 
 /// Most keys fit without an allocation.
 pub(super) type Key = SmallVec<[u8; 24]>;
 
 pub(super) const APP: u8 = b'A';
+pub(super) const AUDIT: u8 = b'a';
 pub(super) const CHUNK: u8 = b'B';
 pub(super) const ANSWER: u8 = b'I';
 pub(super) const KEY: u8 = b'K';
 pub(super) const BROADCAST: u8 = b'L';
 pub(super) const NONCE: u8 = b'N';
+pub(super) const OBJECT: u8 = b'O';
+pub(super) const TASK: u8 = b'T';
 pub(super) const DEVICE: u8 = b'V';
 pub(super) const USER: u8 = b'W';
 pub(super) const CURSOR: u8 = b'c';
@@ -178,6 +181,30 @@ pub(super) fn answer(app: App, hash: &[u8; 16]) -> Key {
 pub(super) fn parse_answer(key: &[u8]) -> Option<(App, [u8; 16])> {
     let (app, hash) = key.get(1..)?.split_first_chunk::<4>()?;
     Some((App(u32::from_be_bytes(*app)), *hash.first_chunk()?))
+}
+
+/// An object of an app, by kind and id.
+#[must_use]
+pub(super) fn object(app: App, kind: u8, id: &str) -> Key {
+    key(OBJECT, &[&app.0.to_be_bytes(), &[kind], id.as_bytes()])
+}
+
+#[must_use]
+pub(super) fn parse_object(key: &[u8]) -> Option<(App, u8, &str)> {
+    let (app, rest) = key.get(1..)?.split_first_chunk::<4>()?;
+    let (&kind, id) = rest.split_first()?;
+    Some((App(u32::from_be_bytes(*app)), kind, std::str::from_utf8(id).ok()?))
+}
+
+/// What was done to an app's objects, in order.
+#[must_use]
+pub(super) fn audit(app: App, seq: Seq) -> Key {
+    key(AUDIT, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn task(app: App, task: Task) -> Key {
+    key(TASK, &[&app.0.to_be_bytes(), &task.0.to_be_bytes()])
 }
 
 #[must_use]

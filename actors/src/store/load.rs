@@ -123,6 +123,7 @@ fn partition(
         promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
     shared.seq.fetch_max(promised, Ordering::SeqCst);
     broadcasts(shared, &rows)?;
+    objects(shared, &rows)?;
     answers(shared, &rows)?;
     nonces(shared, &rows)?;
     let mut work = Work::new(now);
@@ -220,6 +221,14 @@ fn broadcasts(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
             Some(entry) => entry.restore(value),
             None => Ok(()),
         }
+    })
+}
+
+fn objects(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::OBJECT, |key, value| {
+        let (app, kind, id) = keys::parse_object(key).ok_or_else(no_key)?;
+        shared.tenants.skip(app);
+        shared.objects.restore(app, kind, id, value)
     })
 }
 

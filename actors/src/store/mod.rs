@@ -16,6 +16,7 @@ mod intake;
 mod load;
 mod log;
 mod nonces;
+mod objects;
 mod open;
 mod page;
 mod partition;
@@ -28,6 +29,7 @@ mod sessions;
 mod shared;
 mod story;
 mod sweep;
+mod tasks;
 mod tenants;
 mod work;
 
@@ -51,8 +53,10 @@ use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::LogEntry;
+pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
+pub use self::tasks::{TaskInfo, TaskView};
 
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -120,6 +120,7 @@ impl Store {
             nonces: Mutex::default(),
             answers: Arc::default(),
             logs: Default::default(),
+            objects: Default::default(),
             failure: Default::default(),
             seq: AtomicU64::new(0),
             // Greater than any number of an earlier process, whatever that one counted.

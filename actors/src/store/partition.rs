@@ -161,9 +161,9 @@ impl Partition {
                 let outcomes = self.pending.enqueue(&mut desk, &message, &targets, draw)?;
                 work.answer(reply, outcomes);
             }
-            Write::Broadcast { message, nonce, reply } => {
+            Write::Broadcast { message, audience, nonce, reply } => {
                 Self::note_nonce(work, nonce);
-                self.broadcast(&message, reply, work)?;
+                self.broadcast(&message, &audience, reply, work)?;
             }
             Write::List { device, user, before, reply } => {
                 if let Some(people) = self.people(device.app) {
@@ -175,6 +175,14 @@ impl Partition {
             Write::Nonce { nonce, reply } => {
                 Self::note_nonce(work, Some(nonce));
                 work.answer(reply, ());
+            }
+            Write::Change { app, changes, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.change(app, changes, audit, reply, work);
+            }
+            Write::Task { app, info, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.open_task(app, info, reply, work);
             }
             Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
             Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,

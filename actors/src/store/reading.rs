@@ -87,6 +87,14 @@ impl Partition {
                 rows.extend(self.window.open(app));
                 work.answer(reply, rows);
             }
+            Later::Audited { app, before, limit, reply } => {
+                let entries = self.audited(app, before, limit)?;
+                work.answer(reply, entries);
+            }
+            Later::Tasks { app, from, limit, reply } => {
+                let tasks = self.tasks(app, from, limit)?;
+                work.answer(reply, tasks);
+            }
             Later::Settle { reply } => work.answer(reply, ()),
             Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
         }
@@ -139,14 +147,14 @@ impl Partition {
             return;
         };
         for due in sent {
-            let story = Story { app: device.app, id: due.id, push_type: due.push_type };
+            let story = Story { app: device.app, id: due.id, push_type: due.push_type, task: due.task };
             work.record(story, Whom::Device(device.ordinal), Some(group.clone()), Step::Sent, None);
         }
     }
 
     fn online(&self, device: Device, due: &Due, step: Step, work: &mut Work) {
         let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-        let story = Story { app: device.app, id: due.id, push_type: due.push_type };
+        let story = Story { app: device.app, id: due.id, push_type: due.push_type, task: due.task };
         let reason = (step == Step::Expired).then_some(Reason::AckTimeout);
         work.record(story, Whom::Device(device.ordinal), group, step, reason);
         if step == Step::Accepted
@@ -162,7 +170,7 @@ impl Partition {
         }
         let device = report.device;
         let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-        let story = Story { app: device.app, id: report.id, push_type: report.push_type };
+        let story = Story { app: device.app, id: report.id, push_type: report.push_type, task: report.task };
         work.record(story, Whom::Device(device.ordinal), group, step_of(report.kind), None);
     }
 }

@@ -11,7 +11,10 @@ use smallvec::SmallVec;
 
 use super::disk::Failed;
 use super::history::push_type_of;
-use crate::model::{App, Device, Message, Owner, PushType, Seq, User};
+use crate::model::{App, Device, Message, Owner, PushType, Seq, Task, User};
+
+/// In the byte of the push type: eight bytes of a task follow.
+const WITH_TASK: u8 = 0x80;
 
 /// Few devices: a user's.
 pub(super) type Devices = SmallVec<[u32; 4]>;
@@ -24,6 +27,7 @@ pub(super) struct PendingRow {
     /// Of payload.
     pub bytes: u32,
     pub push_type: PushType,
+    pub task: Option<Task>,
     pub id: MessageId,
     /// Of a user's queue: the devices it is due to whoever else acked.
     pub listed: Devices,
@@ -45,11 +49,14 @@ impl PendingRow {
 
     #[must_use]
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut to = Vec::with_capacity(44 + 4 * (self.listed.len() + self.acked.len()));
+        let mut to = Vec::with_capacity(52 + 4 * (self.listed.len() + self.acked.len()));
         to.extend_from_slice(&self.expires_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.accepted_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.bytes.to_be_bytes());
-        to.push(self.push_type as u8);
+        to.push(self.push_type as u8 | if self.task.is_some() { WITH_TASK } else { 0 });
+        if let Some(task) = self.task {
+            to.extend_from_slice(&task.0.to_be_bytes());
+        }
         to.extend_from_slice(self.id.as_bytes());
         if !self.listed.is_empty() || !self.acked.is_empty() {
             to.extend_from_slice(&(self.listed.len() as u32).to_be_bytes());
@@ -68,7 +75,13 @@ impl PendingRow {
         let (expires_at, rest) = bytes.split_first_chunk::<8>()?;
         let (accepted_at, rest) = rest.split_first_chunk::<8>()?;
         let (length, rest) = rest.split_first_chunk::<4>()?;
-        let (&push_type, rest) = rest.split_first()?;
+        let (&push_type, mut rest) = rest.split_first()?;
+        let mut task = None;
+        if push_type & WITH_TASK != 0 {
+            let (number, after) = rest.split_first_chunk::<8>()?;
+            task = Some(Task(u64::from_be_bytes(*number)));
+            rest = after;
+        }
         let (id, rest) = rest.split_first_chunk::<16>()?;
         let (mut listed, mut acked) = (Devices::new(), Devices::new());
         if let Some((count, rest)) = rest.split_first_chunk::<4>() {
@@ -82,7 +95,8 @@ impl PendingRow {
             expires_at: Timestamp::from_millis(u64::from_be_bytes(*expires_at)),
             accepted_at: Timestamp::from_millis(u64::from_be_bytes(*accepted_at)),
             bytes: u32::from_be_bytes(*length),
-            push_type: push_type_of(push_type)?,
+            push_type: push_type_of(push_type & !WITH_TASK)?,
+            task,
             id: MessageId::from_bytes(*id),
             listed,
             acked,

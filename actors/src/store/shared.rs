@@ -14,6 +14,7 @@ use super::idempotency::Answers;
 use super::intake::Intake;
 use super::log::Logs;
 use super::nonces::Nonces;
+use super::objects::Objects;
 use super::queues::Queues;
 use super::sessions::Sessions;
 use super::tenants::Tenants;
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub nonces: Mutex<Nonces>,
     pub answers: Arc<Answers>,
     pub logs: Logs,
+    pub objects: Objects,
     pub ports: Vec<Port>,
     pub failure: Failure,
     /// The last place given out, in any partition.

@@ -20,7 +20,7 @@ use carillon_sdk::api::{Granularity, Platform, Step};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Channel, Position, Reason, Record};
-use crate::model::{App, PushType};
+use crate::model::{App, PushType, Task};
 
 pub use self::rows::{Damaged, KIND, aggregate, expired, keep, range};
 
@@ -49,6 +49,7 @@ pub struct Dims {
     pub channel: Channel,
     pub push_type: PushType,
     pub reason: Option<Reason>,
+    pub task: Option<Task>,
 }
 
 impl Key {
@@ -222,6 +223,7 @@ impl Minute {
             channel: record.channel,
             push_type: record.push_type,
             reason: record.reason,
+            task: record.task,
         };
         let count = record.whom.count();
         let mut key = (record.app, dims);

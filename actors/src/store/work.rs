@@ -12,10 +12,13 @@ use super::directory::Group;
 use super::disk::Batch;
 use super::history::{Channel, Reason, Record, Whom};
 use super::log::LogEntry;
+use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
+use super::tasks::{TaskInfo, TaskView};
 use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce};
-use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, User};
+use crate::audience::Audience;
+use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -36,6 +39,7 @@ pub(super) enum Write {
     },
     Broadcast {
         message: Arc<Message>,
+        audience: Audience,
         nonce: Option<Nonce>,
         reply: Reply<u32>,
     },
@@ -101,6 +105,20 @@ pub(super) enum Write {
     Nonce {
         nonce: Nonce,
         reply: Reply<()>,
+    },
+    /// All of it or, when an expectation fails, none.
+    Change {
+        app: App,
+        changes: Vec<Change>,
+        audit: Option<Audit>,
+        nonce: Option<Nonce>,
+        reply: Reply<Changed>,
+    },
+    Task {
+        app: App,
+        info: TaskInfo,
+        nonce: Option<Nonce>,
+        reply: Reply<Task>,
     },
     Sweep {
         now: Timestamp,
@@ -171,6 +189,18 @@ pub(super) enum Later {
         granularity: Granularity,
         reply: Reply<Vec<(StatsKey, Counts)>>,
     },
+    Audited {
+        app: App,
+        before: Seq,
+        limit: usize,
+        reply: Reply<Vec<AuditEntry>>,
+    },
+    Tasks {
+        app: App,
+        from: Task,
+        limit: usize,
+        reply: Reply<Vec<TaskView>>,
+    },
     /// Answered when everything before it is in history.
     Settle {
         reply: Reply<()>,
@@ -188,6 +218,7 @@ pub(super) struct Report {
     pub device: Device,
     pub id: MessageId,
     pub push_type: PushType,
+    pub task: Option<Task>,
     pub kind: ReportKind,
 }
 
@@ -235,6 +266,8 @@ impl Write {
             Self::VendorToken { reply, .. } => refuse(reply, error),
             Self::Answer { reply, .. } => refuse(reply, error),
             Self::Nonce { reply, .. } => refuse(reply, error),
+            Self::Change { reply, .. } => refuse(reply, error),
+            Self::Task { reply, .. } => refuse(reply, error),
             Self::Sweep { reply, .. } => refuse(reply, error),
             Self::CloseMinutes { reply, .. } => refuse(reply, error),
         }
@@ -245,7 +278,15 @@ impl Later {
     /// Reads go on when nothing may be written any more.
     #[must_use]
     pub(super) const fn only_reads(&self) -> bool {
-        matches!(self, Self::Page { .. } | Self::Holds { .. } | Self::Rows { .. } | Self::Settle { .. })
+        matches!(
+            self,
+            Self::Page { .. }
+                | Self::Holds { .. }
+                | Self::Rows { .. }
+                | Self::Audited { .. }
+                | Self::Tasks { .. }
+                | Self::Settle { .. }
+        )
     }
 
     /// Steps that are not verdicts: on a full disk they are not recorded.
@@ -260,6 +301,8 @@ impl Later {
             Self::Report { reply, .. } | Self::Settle { reply } => refuse(reply, error),
             Self::Holds { reply, .. } => refuse(reply, error),
             Self::Rows { reply, .. } => refuse(reply, error),
+            Self::Audited { reply, .. } => refuse(reply, error),
+            Self::Tasks { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
             Self::Ack { .. }
             | Self::AckHeld { .. }
@@ -338,6 +381,7 @@ impl Work {
             app: of.app,
             id: of.id,
             push_type: of.push_type,
+            task: of.task,
             step,
             whom,
             platform,
@@ -355,4 +399,5 @@ pub(super) struct Story {
     pub app: App,
     pub id: MessageId,
     pub push_type: PushType,
+    pub task: Option<Task>,
 }

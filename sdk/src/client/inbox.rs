@@ -108,6 +108,8 @@ mod tests {
             data: None,
             lane: Lane::Normal,
             silent: false,
+            uri: None,
+            look: None,
             collapse_key: None,
             sent_at: Timestamp::from_millis(1_000),
             expires_at: Timestamp::from_millis(2_000),

@@ -163,6 +163,12 @@ pub struct Push {
     /// True when the message is for the app and nothing is to be shown.
     #[serde(default, skip_serializing_if = "is_false")]
     pub silent: bool,
+    /// Where a tap leads: a URL or a deep link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// How it is to be shown, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Box<Look>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse_key: Option<String>,
     /// When the server accepted it.
@@ -173,6 +179,47 @@ pub struct Push {
     /// logged in on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<UserId>,
+}
+
+/// How a message is shown. What a device cannot do it leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Look {
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub style: Style,
+    /// What a tap on `uri` opens.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub action: TapAction,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icon_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_url: Option<String>,
+    /// The Android notification channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Style {
+    #[default]
+    Text,
+    BigText,
+    /// With icon and image.
+    Rich,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum TapAction {
+    /// A page on the web.
+    #[default]
+    Web,
+    /// A screen of the app.
+    App,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -200,6 +247,9 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Revoke {
     pub message_id: MessageId,
+    /// By which it is acked, as a push is; 0 when it is not to be.
+    #[serde(default, skip_serializing_if = "is_zero64")]
+    pub seq: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -319,6 +369,10 @@ fn is_zero<T: PartialEq + From<u8>>(n: &T) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
 fn is_zero64(n: &u64) -> bool {
     *n == 0
+}
+
+fn is_default<T: PartialEq + Default>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -20,7 +20,8 @@ pub use json::{decode_json, encode_json};
 
 pub use frame::{
     ACK_SEQS_MAX, Ack, Bind, BindAnswer, Error as ErrorFrame, ErrorCode, Frame, Goodbye, GoodbyeReason,
-    HOLDING_MAX, Hello, Lane, Push, Report, ReportKind, Revoke, Unbind, VendorToken, Welcome,
+    HOLDING_MAX, Hello, Lane, Look, Push, Report, ReportKind, Revoke, Style, TapAction, Unbind, VendorToken,
+    Welcome,
 };
 
 /// The protocol version this build speaks. A Hello with a lower major version is answered in that

@@ -41,8 +41,9 @@ pub(super) async fn create(
         return Err(none_accepted(rows(&draft.targets, &vec![Outcome::Gone; devices.len()]), false));
     }
     let nonce = caller.nonce();
-    let Draft { targets, title, body, data, ttl, lane, collapse_key, silent } = draft;
-    let push = Push { app, to, title, body, data, ttl, lane, collapse_key, silent, idempotency, nonce };
+    let Draft { targets, title, body, data, uri, look, ttl, lane, collapse_key, silent } = draft;
+    let push =
+        Push { app, to, title, body, data, uri, look, ttl, lane, collapse_key, silent, idempotency, nonce };
     let pushed = state.engine.push(push).await?;
     answer(&targets, &pushed)
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use carillon_actors::limits::Limits;
-use carillon_sdk::api::{Lane, PushRequest, Target};
+use carillon_sdk::api::{Lane, Look, PushRequest, Target};
 use carillon_sdk::{DeviceId, Ttl, UserId};
 use serde_json::Value;
 
@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub(super) body: Option<String>,
     /// A JSON object, as text.
     pub(super) data: Option<String>,
+    pub(super) uri: Option<String>,
+    pub(super) look: Option<Look>,
     pub(super) ttl: Ttl,
     pub(super) lane: Lane,
     pub(super) collapse_key: Option<String>,
@@ -43,7 +45,7 @@ pub(super) fn parse_push(request: PushRequest, limits: &Limits) -> Result<Draft,
         return Err(Refused::because(Code::ContentMissing, "title, body or data, unless it is silent"));
     }
     let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let bytes = size(&request.title) + size(&request.body) + size(&data);
+    let bytes = size(&request.title) + size(&request.body) + size(&data) + size(&request.uri);
     if bytes > limits.payload_bytes_max {
         let detail = format!("{bytes} bytes; at most {} are taken", limits.payload_bytes_max);
         return Err(Refused::because(Code::PayloadTooLarge, detail));
@@ -54,6 +56,8 @@ pub(super) fn parse_push(request: PushRequest, limits: &Limits) -> Result<Draft,
         title: request.title,
         body: request.body,
         data,
+        uri: request.uri,
+        look: request.look,
         lane: lane(request.lane)?,
         collapse_key: request.collapse_key.map(collapse_key).transpose()?,
         silent: request.silent,

@@ -139,6 +139,8 @@ impl World {
             title: Some(title.to_owned()),
             body: None,
             data: None,
+            uri: None,
+            look: None,
             ttl: HOUR,
             lane: Lane::Normal,
             collapse_key: None,

@@ -1,8 +1,8 @@
 //! A record as bytes: about 40 for a device, a version in front.
 //!
 //! ```text
-//! version 1 · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)
-//! id 16 · at v · app v · [expires_at v, with a lane] · version length 1 · version …
+//! version 1, or 2 with a task · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)
+//! id 16 · at v · app v · [task v, in version 2] · [expires_at v, with a lane] · version length 1 · version …
 //! ordinal v, or for a group the bitmap, to the end        (v: varint)
 //! ```
 //!
@@ -17,9 +17,10 @@ use roaring::RoaringBitmap;
 
 use super::record::{Channel, MessageHead, Reason, Record, Whom};
 use super::varint;
-use crate::model::{App, PushType};
+use crate::model::{App, PushType, Task};
 
 const VERSION: u8 = 1;
+const WITH_TASK: u8 = 2;
 
 const DEVICE: u8 = 0;
 const USER: u8 = 1;
@@ -35,7 +36,7 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
         Whom::Group(_) => GROUP,
     };
     to.extend_from_slice(&[
-        VERSION,
+        if record.task.is_some() { WITH_TASK } else { VERSION },
         step_code(record.step),
         record.push_type as u8,
         whom,
@@ -47,6 +48,9 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
     to.extend_from_slice(record.id.as_bytes());
     varint::put(to, record.at.as_millis());
     varint::put(to, u64::from(record.app.0));
+    if let Some(task) = record.task {
+        varint::put(to, task.0);
+    }
     if let Some(head) = record.message {
         varint::put(to, head.expires_at.as_millis());
     }
@@ -66,12 +70,13 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
 pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
     let from = &mut body;
     let [version, step, push_type, whom, platform, channel, reason, lane] = *take::<8>(from)?;
-    if version != VERSION {
+    if version != VERSION && version != WITH_TASK {
         return None;
     }
     let id = MessageId::from_bytes(*take::<16>(from)?);
     let at = Timestamp::from_millis(varint::take(from)?);
     let app = App(varint::take(from)?.try_into().ok()?);
+    let task = if version == WITH_TASK { Some(Task(varint::take(from)?)) } else { None };
     let message = match lane {
         0 => None,
         code => Some(MessageHead {
@@ -100,6 +105,7 @@ pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
         app,
         id,
         push_type: push_type_of(push_type)?,
+        task,
         step: step_of(step)?,
         whom,
         platform: optional(platform, platform_of)?,
@@ -184,6 +190,7 @@ pub(crate) const fn push_type_of(code: u8) -> Option<PushType> {
         1 => PushType::Single,
         2 => PushType::Multiple,
         3 => PushType::Broadcast,
+        4 => PushType::Template,
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 
-use crate::model::{App, PushType};
+use crate::model::{App, PushType, Task};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -16,6 +16,7 @@ pub struct Record {
     pub app: App,
     pub id: MessageId,
     pub push_type: PushType,
+    pub task: Option<Task>,
     pub step: Step,
     pub whom: Whom,
     /// Of the device; none for a user or a group.

@@ -29,6 +29,7 @@ fn record(message: u8, ordinal: u32, millis: u64) -> Record {
         app: App(1),
         id: id(message),
         push_type: PushType::Single,
+        task: None,
         step: Step::Sent,
         whom: Whom::Device(ordinal),
         platform: Some(Platform::Android),
@@ -79,7 +80,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         Step::Dismissed,
     ];
     let platforms = [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
-    let push_types = [PushType::Single, PushType::Multiple, PushType::Broadcast];
+    let push_types = [PushType::Single, PushType::Multiple, PushType::Broadcast, PushType::Template];
     let whom = prop_oneof![
         any::<u32>().prop_map(Whom::Device),
         any::<u32>().prop_map(Whom::User),
@@ -102,6 +103,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             app: App(app),
             id: id(message),
             push_type,
+            task: (millis % 3 == 0).then_some(crate::model::Task(millis)),
             step,
             whom,
             platform,

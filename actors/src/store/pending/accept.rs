@@ -75,7 +75,8 @@ impl Pending {
         message: &Message,
         mut row: RepeatRow,
     ) {
-        row.until = message.expires_at.max(message.accepted_at + self.limits.repeat_keep);
+        let kept = message.expires_at.max(message.accepted_at + self.limits.repeat_keep);
+        row.until = message.repeat_until.unwrap_or_default().max(kept);
         work.batch.put(keys::repeat(message.id), encode(&row));
         self.repeats.insert(message.id, row);
     }
@@ -119,6 +120,7 @@ impl Pending {
             accepted_at: message.accepted_at,
             bytes: u32::try_from(message.payload_bytes()).unwrap_or(u32::MAX),
             push_type: message.push_type,
+            task: message.task,
             id: message.id,
             listed,
             acked: Devices::new(),

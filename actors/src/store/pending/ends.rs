@@ -29,7 +29,7 @@ impl Pending {
         if row.acked.contains(&device.ordinal) {
             return Ok(());
         }
-        let story = Story { app: device.app, id: row.id, push_type: row.push_type };
+        let story = Story { app: device.app, id: row.id, push_type: row.push_type, task: row.task };
         let group = desk.people.group(device.ordinal);
         desk.work.record(story, Whom::Device(device.ordinal), group, Step::Delivered, None);
         let Owner::User(user) = owner else {
@@ -84,7 +84,8 @@ impl Pending {
                 continue;
             }
             row.listed.retain(|listed| *listed != device);
-            let story = Story { app: desk.people.info.app, id: row.id, push_type: row.push_type };
+            let story =
+                Story { app: desk.people.info.app, id: row.id, push_type: row.push_type, task: row.task };
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device), Some(group.clone()), Step::Rejected, reason);
             self.settle_user(user, lane, seq, row);
@@ -101,7 +102,7 @@ impl Pending {
     ) -> Result<(), Failed> {
         let owner = Owner::Device(device);
         for (lane, seq, row) in self.queue(desk.rows, owner)? {
-            let story = Story { app: device.app, id: row.id, push_type: row.push_type };
+            let story = Story { app: device.app, id: row.id, push_type: row.push_type, task: row.task };
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device.ordinal), group.cloned(), Step::Rejected, reason);
             self.leave(owner, lane, seq, &row);

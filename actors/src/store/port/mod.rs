@@ -29,7 +29,7 @@ impl Store {
     }
 
     /// Hands a write to a partition and waits for its commit.
-    async fn write<T>(
+    pub(super) async fn write<T>(
         &self,
         partition: usize,
         app: App,
@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// The same for what is only read, or not waited for on disk.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         partition: usize,
         app: App,

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::super::intake::{Reserved, Weight};
 use super::super::work::{Op, Write};
 use super::super::{Begun, Enqueued, Error, Idempotency, IdempotencyGuard, Nonce, Store};
+use crate::audience::Audience;
 use crate::model::{App, Message, Owner};
 
 /// One partition's share of an enqueue: its targets, and where each stands in the request.
@@ -93,10 +94,15 @@ impl Store {
 
     /// Appends to the app's log. Answers the number of devices registered at that moment.
     /// `Exists` when the log is full.
-    pub async fn broadcast(&self, message: Arc<Message>, nonce: Option<Nonce>) -> Result<u32, Error> {
+    pub async fn broadcast(
+        &self,
+        message: Arc<Message>,
+        audience: Audience,
+        nonce: Option<Nonce>,
+    ) -> Result<u32, Error> {
         let app = message.app;
         let partition = self.0.shared.partition_of_app(app);
-        self.write(partition, app, |reply| Write::Broadcast { message, nonce, reply }).await
+        self.write(partition, app, |reply| Write::Broadcast { message, audience, nonce, reply }).await
     }
 
     /// A request's nonce made durable when the request causes no other commit.

@@ -14,7 +14,7 @@ use super::super::stats;
 use super::super::story::Told;
 use super::super::work::Later;
 use super::super::{Error, Store};
-use crate::model::{App, Device, Owner, PushType, User};
+use crate::model::{App, Device, Owner, PushType, Task, User};
 
 /// Work for the thread that reads files.
 pub(crate) type Job = Box<dyn FnOnce(&[Reader]) + Send>;
@@ -101,7 +101,7 @@ impl Store {
         device: Device,
         id: MessageId,
         kind: ReportKind,
-    ) -> Result<Option<(PushType, bool)>, Error> {
+    ) -> Result<Option<(PushType, Option<Task>, bool)>, Error> {
         // What was noted as sent is in history before it is looked up there.
         let partition = self.0.shared.partition_of_device(device);
         self.ask(partition, device.app, |reply| Later::Settle { reply }).await?;
@@ -115,7 +115,7 @@ impl Store {
         };
         let sent = of_device().find(|record| matches!(record.step, Step::Sent | Step::Delivered));
         let known = of_device().any(|record| record.step == step_of(kind));
-        Ok(sent.map(|record| (record.push_type, known)))
+        Ok(sent.map(|record| (record.push_type, record.task, known)))
     }
 
     /// Counts from `from` (inclusive) to `to` (exclusive), the open minute included.

@@ -161,13 +161,20 @@ impl Store {
     pub async fn report(&self, device: Device, id: MessageId, kind: ReportKind) -> Result<bool, Error> {
         if let Some(entry) = self.0.shared.logs.find(device.app, id) {
             if entry.report(device.ordinal, kind) {
-                self.take_report(Report { device, id, push_type: entry.due.push_type, kind }).await?;
+                self.take_report(Report {
+                    device,
+                    id,
+                    push_type: entry.due.push_type,
+                    task: entry.due.task,
+                    kind,
+                })
+                .await?;
             }
             return Ok(true);
         }
-        let Some((push_type, known)) = self.was_sent(device, id, kind).await? else { return Ok(false) };
+        let Some((push_type, task, known)) = self.was_sent(device, id, kind).await? else { return Ok(false) };
         if !known {
-            self.take_report(Report { device, id, push_type, kind }).await?;
+            self.take_report(Report { device, id, push_type, task, kind }).await?;
         }
         Ok(true)
     }

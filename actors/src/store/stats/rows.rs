@@ -1,11 +1,11 @@
 //! Rows of statistics as the store keeps them, and as a query answers them.
 //!
 //! ```text
-//! key    'S' · granularity u8 · app u32 · start u64 · platform · channel · push type · reason · app version …
+//! key    'S' · granularity u8 · app u32 · start u64 · platform · channel · push type · reason · [task u64] · app version …
 //! value  number of counts u8 · a varint each
 //! ```
 //!
-//! Big-endian, so that the rows of an app and a span of time are one range of keys.
+//! The platform's highest bit says that there is a task. Big-endian, so that the rows of an app and a span of time are one range of keys.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use carillon_sdk::{Timestamp, Ttl};
 
 use super::super::history::{Channel, Reason, platform_code, platform_of, push_type_of, varint};
 use super::{Counts, Dims, Key, floor};
-use crate::model::{App, PushType};
+use crate::model::{App, PushType, Task};
 
 /// The kind byte of a row's key.
 pub const KIND: u8 = b'S';
@@ -27,6 +27,9 @@ const HOURS_KEEP: Ttl = Ttl::from_secs(90 * 24 * 3600);
 const DAYS_KEEP: Ttl = Ttl::from_secs(2 * 366 * 24 * 3600);
 
 const UNKNOWN: &str = "unknown";
+/// The task of a push that belongs to none.
+const NO_TASK: &str = "none";
+const WITH_TASK: u8 = 0x80;
 const FRONT: usize = 1 + 1 + 4 + 8;
 
 /// A stored row that is no row: of another build, or damaged beyond its checksum.
@@ -41,11 +44,14 @@ impl Key {
         let version = dims.app_version.as_deref().unwrap_or_default();
         let mut key = front(self.granularity, self.app, self.start);
         key.extend_from_slice(&[
-            dims.platform.map_or(0, platform_code),
+            dims.platform.map_or(0, platform_code) | if dims.task.is_some() { WITH_TASK } else { 0 },
             dims.channel as u8,
             dims.push_type as u8,
             dims.reason.map_or(0, |reason| reason as u8),
         ]);
+        if let Some(task) = dims.task {
+            key.extend_from_slice(&task.0.to_be_bytes());
+        }
         key.extend_from_slice(version.as_bytes());
         key
     }
@@ -59,7 +65,14 @@ fn parse(key: &[u8]) -> Option<Key> {
     let (&[kind, granularity], rest) = key.split_first_chunk()?;
     let (app, rest) = rest.split_first_chunk()?;
     let (start, rest) = rest.split_first_chunk()?;
-    let (&[platform, channel, push_type, reason], version) = rest.split_first_chunk()?;
+    let (&[platform, channel, push_type, reason], mut version) = rest.split_first_chunk()?;
+    let mut task = None;
+    if platform & WITH_TASK != 0 {
+        let (number, rest) = version.split_first_chunk()?;
+        task = Some(Task(u64::from_be_bytes(*number)));
+        version = rest;
+    }
+    let platform = platform & !WITH_TASK;
     let dims = Dims {
         platform: if platform == 0 { None } else { Some(platform_of(platform)?) },
         app_version: if version.is_empty() {
@@ -70,6 +83,7 @@ fn parse(key: &[u8]) -> Option<Key> {
         channel: Channel::from_code(channel)?,
         push_type: push_type_of(push_type)?,
         reason: if reason == 0 { None } else { Some(Reason::from_code(reason)?) },
+        task,
     };
     (kind == KIND).then_some(())?;
     Some(Key {
@@ -197,6 +211,7 @@ impl Dims {
             Dimension::Channel => Some(self.channel.as_str()),
             Dimension::PushType => Some(push_type(self.push_type)),
             Dimension::Reason => self.reason.map(Reason::as_str),
+            Dimension::Task => return self.task.map_or_else(|| NO_TASK.to_owned(), |task| task.to_string()),
         };
         value.unwrap_or(UNKNOWN).to_owned()
     }
@@ -209,6 +224,7 @@ fn name(dimension: Dimension) -> String {
         Dimension::Channel => "channel",
         Dimension::PushType => "push_type",
         Dimension::Reason => "reason",
+        Dimension::Task => "task",
     };
     name.to_owned()
 }
@@ -228,6 +244,7 @@ const fn push_type(push_type: PushType) -> &'static str {
         PushType::Single => "single",
         PushType::Multiple => "multiple",
         PushType::Broadcast => "broadcast",
+        PushType::Template => "template",
     }
 }
 

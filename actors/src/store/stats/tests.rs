@@ -27,6 +27,7 @@ fn record(millis: u64, step: Step) -> Record {
         app_version: Some("2.0".into()),
         channel: Channel::Own,
         reason: None,
+        task: None,
         message: None,
     }
 }
@@ -72,6 +73,7 @@ fn direct(records: &[Record], granularity: Granularity, group_by: &[Dimension]) 
             channel: record.channel,
             push_type: record.push_type,
             reason: record.reason,
+            task: record.task,
         };
         let mut counts = Counts::default();
         counts.add(record.step, record.whom.count());
@@ -110,6 +112,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             platform: [Some(Platform::Ios), None][usize::from(dims & 1)],
             app_version: (dims >> 1 & 1 == 0).then(|| "1".into()),
             reason: [Some(Reason::QueueFull), None][usize::from(dims >> 2 & 1)],
+            task: (dims & 5 == 5).then_some(crate::model::Task(9)),
             push_type: [PushType::Single, PushType::Broadcast][usize::from(dims >> 3 & 1)],
             ..record(START + after, step)
         },
@@ -121,8 +124,14 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-const DIMENSIONS: [Dimension; 5] =
-    [Dimension::Platform, Dimension::AppVersion, Dimension::Channel, Dimension::PushType, Dimension::Reason];
+const DIMENSIONS: [Dimension; 6] = [
+    Dimension::Platform,
+    Dimension::AppVersion,
+    Dimension::Channel,
+    Dimension::PushType,
+    Dimension::Reason,
+    Dimension::Task,
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
@@ -196,7 +205,7 @@ fn a_minute_counts_in_its_minute_its_hour_and_its_day() {
 
 fn dims(version: &str) -> Dims {
     let Record { platform, channel, push_type, reason, .. } = record(0, Step::Sent);
-    Dims { platform, app_version: Some(version.into()), channel, push_type, reason }
+    Dims { platform, app_version: Some(version.into()), channel, push_type, reason, task: None }
 }
 
 #[test]
@@ -251,6 +260,7 @@ fn an_empty_dimension_reads_unknown() {
             ("platform", "unknown"),
             ("push_type", "single"),
             ("reason", "unknown"),
+            ("task", "none"),
         ]
     );
     assert_eq!(rows[0].failed, 2);

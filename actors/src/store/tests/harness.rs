@@ -180,6 +180,12 @@ impl Bench {
             collapse_key: None,
             accepted_at: self.clock.now(),
             expires_at: self.clock.now() + HOUR,
+            uri: None,
+            look: None,
+            task: None,
+            options: None,
+            repeat_until: None,
+            revokes: None,
         }
     }
 

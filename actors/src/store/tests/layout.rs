@@ -42,7 +42,8 @@ fn furnish(bench: &Bench) {
     let Begun::New(guard) = bench.store().idempotency_begin(app, &KEY) else { panic!("new") };
     wait(bench.store().idempotency_finish(guard, b"answer".to_vec(), START + HOUR)).unwrap();
     let message = Message { id: derived(b"all"), lane: Lane::Bulk, ..bench.message(app) };
-    wait(bench.store().broadcast(std::sync::Arc::new(message), None)).unwrap();
+    wait(bench.store().broadcast(std::sync::Arc::new(message), crate::audience::Audience::Everybody, None))
+        .unwrap();
     let entry = std::sync::Arc::clone(&bench.store().log(app)[0]);
     bench.ack(tablet, &[std::sync::Arc::clone(&entry.due)]);
     bench.sweep();

@@ -381,7 +381,10 @@ fn a_broadcast_is_due_to_whoever_has_not_acked_it_until_it_expires() {
         let devices: Vec<_> = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
         let message = Message { push_type: PushType::Broadcast, lane: Lane::Bulk, ..bench.message(app) };
         let id = message.id;
-        assert_eq!(wait(bench.store().broadcast(Arc::new(message), None)), Ok(3));
+        assert_eq!(
+            wait(bench.store().broadcast(Arc::new(message), crate::audience::Audience::Everybody, None)),
+            Ok(3)
+        );
         bench.settle(app);
         assert_eq!(bench.heard.broadcasts.lock().len(), 1);
         let entry = Arc::clone(&bench.store().log(app)[0]);
@@ -421,10 +424,20 @@ fn a_repeated_broadcast_is_one_and_a_full_log_refuses() {
     let app = bench.app("shop");
     bench.device(app, "phone");
     let message = Arc::new(Message { id: MessageId::derived(&[1; 16], b"b"), ..bench.message(app) });
-    assert_eq!(wait(bench.store().broadcast(Arc::clone(&message), None)), Ok(1));
-    assert_eq!(wait(bench.store().broadcast(message, None)), Ok(1));
+    assert_eq!(
+        wait(bench.store().broadcast(Arc::clone(&message), crate::audience::Audience::Everybody, None)),
+        Ok(1)
+    );
+    assert_eq!(wait(bench.store().broadcast(message, crate::audience::Audience::Everybody, None)), Ok(1));
     assert_eq!(bench.store().log(app).len(), 1);
-    assert_eq!(wait(bench.store().broadcast(Arc::new(bench.message(app)), None)), Err(Error::Exists));
+    assert_eq!(
+        wait(bench.store().broadcast(
+            Arc::new(bench.message(app)),
+            crate::audience::Audience::Everybody,
+            None
+        )),
+        Err(Error::Exists)
+    );
 }
 
 #[test]

@@ -25,6 +25,8 @@ fn push(seq: u64) -> Push {
         data: None,
         lane: crate::wire::Lane::Normal,
         silent: false,
+        uri: None,
+        look: None,
         collapse_key: None,
         sent_at: NOW,
         expires_at: NOW + crate::Ttl::from_secs(3_600),

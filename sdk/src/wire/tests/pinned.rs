@@ -112,6 +112,8 @@ fn push() {
             data: Some(serde_json::json!({"n": 1})),
             lane: Lane::High,
             silent: true,
+            uri: None,
+            look: None,
             collapse_key: Some("k".to_owned()),
             sent_at: Timestamp::from_millis(1_760_000_000_000),
             expires_at: Timestamp::from_millis(1_760_086_400_000),
@@ -171,7 +173,7 @@ fn report() {
 #[test]
 fn revoke() {
     pin(
-        &Frame::Revoke(Revoke { message_id: message_id() }),
+        &Frame::Revoke(Revoke { message_id: message_id(), seq: 0 }),
         "92 06 81                      ; Revoke, map of 1
            aa 6d6573736167655f6964     ; message_id
            c4 10 0199c2a47e0070008000000000 00002a",

@@ -76,6 +76,8 @@ fn push() -> impl Strategy<Value = Frame> {
             data,
             lane,
             silent,
+            uri: None,
+            look: None,
             collapse_key,
             sent_at,
             expires_at,
@@ -95,7 +97,7 @@ fn frame() -> impl Strategy<Value = Frame> {
         push(),
         vec(any::<u64>(), 0..40).prop_map(|seqs| Frame::Ack(Ack { seqs })),
         (message_id(), kind).prop_map(|(message_id, kind)| Frame::Report(Report { message_id, kind })),
-        message_id().prop_map(|message_id| Frame::Revoke(Revoke { message_id })),
+        (message_id(), any::<u64>()).prop_map(|(message_id, seq)| Frame::Revoke(Revoke { message_id, seq })),
         (any::<u32>(), ".{0,60}").prop_map(|(request, token)| Frame::Bind(Bind { request, token })),
         any::<u32>().prop_map(|request| Frame::Unbind(Unbind { request })),
         (any::<u32>(), "[a-z]{1,9}", ".{0,60}").prop_map(|(request, channel, token)| Frame::VendorToken(

@@ -131,6 +131,8 @@ fn push_with(data: Value) -> Frame {
         data: Some(data),
         lane: Lane::Normal,
         silent: false,
+        uri: None,
+        look: None,
         collapse_key: None,
         sent_at: crate::Timestamp::from_millis(1),
         expires_at: crate::Timestamp::from_millis(2),

@@ -188,7 +188,7 @@ async fn reports_revokes_and_errors_find_their_way() {
     let message_id = push(1).message_id;
     soon(device.report(message_id, ReportKind::Opened)).await.unwrap();
     assert_eq!(peer.frame().await, Frame::Report(Report { message_id, kind: ReportKind::Opened }));
-    peer.say(&Frame::Revoke(Revoke { message_id })).await;
+    peer.say(&Frame::Revoke(Revoke { message_id, seq: 0 })).await;
     assert_eq!(soon(device.next_event()).await.unwrap(), Event::Revoke(message_id));
     let error = crate::wire::ErrorFrame { code: ErrorCode::TooMany, detail: String::new() };
     peer.say(&Frame::Error(error.clone())).await;

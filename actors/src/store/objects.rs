@@ -1,0 +1,280 @@
+//! What an app's owner keeps here: templates, campaigns, schedules, endpoints, settings. Few and
+//! small, so all of them are in memory too; what is in one, only its own module knows.
+//!
+//! A change names what it expects to find, so that two people at work on one object are told apart;
+//! several changes are done together or not at all, and the audit entry that says who did it is in
+//! the same commit.
+
+use std::collections::BTreeMap;
+
+use ahash::AHashMap;
+use bytes::Bytes;
+use carillon_sdk::Timestamp;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+
+use super::disk::Failed;
+use super::keys;
+use super::partition::Partition;
+use super::rows::{decode, encode};
+use super::work::{Reply, Work};
+use super::{Error, Nonce, Store};
+use crate::model::{App, Seq};
+
+/// The kinds of object. The number is in keys on disk: add, never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    Template = 1,
+    Campaign = 2,
+    Schedule = 3,
+    /// One firing of a schedule.
+    Run = 4,
+    /// Where receipts go.
+    Endpoint = 5,
+    /// The app's own, under one id.
+    Settings = 6,
+    /// An uploaded list of targets.
+    List = 7,
+}
+
+/// An object as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Drawn anew with every change, from one counter for the whole store.
+    pub version: u64,
+    pub bytes: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub kind: Kind,
+    /// 1 to 256 bytes, unique among the kind within the app.
+    pub id: String,
+    pub expect: Expect,
+    /// None deletes it.
+    pub value: Option<Bytes>,
+}
+
+/// What a change expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    Anything,
+    Absent,
+    /// Of that version.
+    Version(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// With this version.
+    Done(u64),
+    /// The change at this place found something else; nothing was done.
+    Unexpected(usize),
+}
+
+/// Who did what, from where: an entry of an app's audit log, which nothing changes or removes
+/// before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// A key's id; or `mpaas:` and a key's id; or `server` for what it did by itself.
+    pub who: String,
+    /// The address a request came from.
+    pub from: Option<String>,
+    /// As `template.create`.
+    pub what: String,
+    /// The object's id.
+    pub object: String,
+    /// A JSON object, as text: what changed, never a secret.
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub seq: Seq,
+    pub at: Timestamp,
+    pub audit: Audit,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AuditRow {
+    at: Timestamp,
+    audit: Audit,
+}
+
+type OfApp = BTreeMap<(u8, Box<str>), Stored>;
+
+#[derive(Default)]
+pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>);
+
+impl Objects {
+    /// Takes in a row found at start.
+    pub(super) fn restore(&self, app: App, kind: u8, id: &str, value: &[u8]) -> Result<(), Failed> {
+        let (version, bytes) =
+            value.split_first_chunk::<8>().ok_or_else(|| Failed("an object without a version".to_owned()))?;
+        let stored = Stored { version: u64::from_be_bytes(*version), bytes: Bytes::copy_from_slice(bytes) };
+        self.0.write().entry(app).or_default().insert((kind, id.into()), stored);
+        Ok(())
+    }
+
+    fn get(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
+        self.0.read().get(&app)?.get(&(kind as u8, id.into())).cloned()
+    }
+
+    fn is_as_expected(&self, app: App, change: &Change) -> bool {
+        let found = self.get(app, change.kind, &change.id);
+        match change.expect {
+            Expect::Anything => true,
+            Expect::Absent => found.is_none(),
+            Expect::Version(version) => found.is_some_and(|stored| stored.version == version),
+        }
+    }
+
+    fn put(&self, app: App, change: Change, version: u64) {
+        let mut apps = self.0.write();
+        let objects = apps.entry(app).or_default();
+        let at = (change.kind as u8, change.id.into_boxed_str());
+        match change.value {
+            Some(bytes) => objects.insert(at, Stored { version, bytes }),
+            None => objects.remove(&at),
+        };
+    }
+}
+
+impl Partition {
+    pub(super) fn change(
+        &mut self,
+        app: App,
+        changes: Vec<Change>,
+        audit: Option<Audit>,
+        reply: Reply<Changed>,
+        work: &mut Work,
+    ) {
+        let objects = &self.shared.objects;
+        if let Some(at) = changes.iter().position(|change| !objects.is_as_expected(app, change)) {
+            work.answer(reply, Changed::Unexpected(at));
+            return;
+        }
+        let seq = self.shared.draw();
+        self.drawn = seq;
+        for change in changes {
+            let key = keys::object(app, change.kind as u8, &change.id);
+            match &change.value {
+                Some(bytes) => {
+                    let mut value = seq.0.to_be_bytes().to_vec();
+                    value.extend_from_slice(bytes);
+                    work.batch.put(key, value);
+                }
+                None => work.batch.delete(key),
+            }
+            objects.put(app, change, seq.0);
+        }
+        if let Some(audit) = audit {
+            work.batch.put(keys::audit(app, seq), encode(&AuditRow { at: work.now, audit }));
+        }
+        work.answer(reply, Changed::Done(seq.0));
+    }
+
+    /// The newest entries before `before`, newest first.
+    pub(super) fn audited(&self, app: App, before: Seq, limit: usize) -> Result<Vec<AuditEntry>, Failed> {
+        let (from, to) = (keys::audit(app, Seq(0)), keys::audit(app, before));
+        let mut entries = std::collections::VecDeque::new();
+        let mut failed = None;
+        self.rows.range(&from, &to, &mut |key, value| {
+            let seq = key.last_chunk::<8>().map_or(0, |seq| u64::from_be_bytes(*seq));
+            match decode::<AuditRow>(value) {
+                Ok(row) => entries.push_front(AuditEntry { seq: Seq(seq), at: row.at, audit: row.audit }),
+                Err(error) => failed = Some(error),
+            }
+            entries.truncate(limit);
+            std::ops::ControlFlow::Continue(())
+        })?;
+        failed.map_or_else(|| Ok(entries.into()), Err)
+    }
+}
+
+impl Store {
+    /// Changes objects of an app, all together, and writes the audit entry with them.
+    pub async fn change(
+        &self,
+        app: App,
+        changes: Vec<Change>,
+        audit: Option<Audit>,
+        nonce: Option<Nonce>,
+    ) -> Result<Changed, Error> {
+        let partition = self.0.shared.partition_of_app(app);
+        self.write(partition, app, |reply| super::work::Write::Change { app, changes, audit, nonce, reply })
+            .await
+    }
+
+    #[must_use]
+    pub fn object(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
+        self.0.shared.objects.get(app, kind, id)
+    }
+
+    /// Objects of a kind in order of their ids, after `after`, at most `limit`.
+    #[must_use]
+    pub fn objects(&self, app: App, kind: Kind, after: Option<&str>, limit: usize) -> Vec<(String, Stored)> {
+        use std::ops::Bound;
+        let apps = self.0.shared.objects.0.read();
+        let Some(objects) = apps.get(&app) else { return Vec::new() };
+        let from = after.map_or_else(
+            || Bound::Included((kind as u8, Box::from(""))),
+            |after| Bound::Excluded((kind as u8, Box::from(after))),
+        );
+        objects
+            .range((from, Bound::Excluded((kind as u8 + 1, Box::from("")))))
+            .take(limit)
+            .map(|((_, id), stored)| (id.to_string(), stored.clone()))
+            .collect()
+    }
+
+    /// Every object of a kind, of all apps: what its actor looks at when it starts.
+    #[must_use]
+    pub fn objects_of_all(&self, kind: Kind) -> Vec<(App, String, Stored)> {
+        let apps = self.0.shared.objects.0.read();
+        let of_kind = |(app, objects): (&App, &OfApp)| {
+            let app = *app;
+            objects
+                .iter()
+                .filter(|((of, _), _)| *of == kind as u8)
+                .map(move |((_, id), stored)| (app, id.to_string(), stored.clone()))
+                .collect::<Vec<_>>()
+        };
+        apps.iter().flat_map(of_kind).collect()
+    }
+
+    /// Entries of an app's audit log before `before` (all when none), newest first.
+    pub async fn audit_log(
+        &self,
+        app: App,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, Error> {
+        let partition = self.0.shared.partition_of_app(app);
+        let before = before.unwrap_or(Seq(u64::MAX));
+        self.ask(partition, app, |reply| super::work::Later::Audited { app, before, limit, reply }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 7] = [
+        Kind::Template,
+        Kind::Campaign,
+        Kind::Schedule,
+        Kind::Run,
+        Kind::Endpoint,
+        Kind::Settings,
+        Kind::List,
+    ];
+
+    #[test]
+    fn the_number_of_a_kind_is_its_place_on_disk() {
+        for (at, kind) in KINDS.into_iter().enumerate() {
+            assert_eq!(kind as usize, at + 1);
+        }
+    }
+}
