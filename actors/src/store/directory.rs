@@ -52,6 +52,9 @@ struct Entry {
 /// What statistics tell devices apart by.
 pub(super) type Group = (Platform, Option<Arc<str>>);
 
+/// The generation of a device that somebody else registered: no credential was ever given out.
+pub(super) const UNCLAIMED: u32 = 0;
+
 /// Texts shared among devices; more distinct ones than this are kept a copy each.
 const TEXTS_MAX: usize = 10_000;
 
@@ -100,12 +103,16 @@ impl OfApp {
     /// Writes a registration down. Gives the device's row, and whether it is new. A device deleted
     /// between the reservation and now keeps its end: the id gets a new ordinal next time, and this
     /// one answers None.
+    ///
+    /// `first` is where the generations of a new device's credentials begin. Without it somebody
+    /// else speaks for the device: it gets no credential and keeps the one it has, and of what is
+    /// known only what is named changes.
     pub(super) fn register(
         &self,
         ordinal: u32,
         body: &RegisterDevice,
         now: Timestamp,
-        first: u32,
+        first: Option<u32>,
     ) -> Option<(DeviceRow, bool)> {
         let id = body.device_id.clone()?;
         let mut devices = self.devices.write();
@@ -123,7 +130,7 @@ impl OfApp {
                 maker: None,
                 locale: None,
                 time_zone: None,
-                generation: first,
+                generation: first.unwrap_or(UNCLAIMED),
                 user: None,
                 registered_at: now,
                 last_seen_s: AtomicU32::new(0),
@@ -134,13 +141,25 @@ impl OfApp {
             devices.live += 1;
         } else {
             devices.leave_group(ordinal, &entry);
-            entry.generation = entry.generation.wrapping_add(1);
+            entry.generation = match (entry.generation, first) {
+                (generation, None) => generation,
+                (UNCLAIMED, Some(first)) => first,
+                (generation, Some(_)) => generation.wrapping_add(1).max(1),
+            };
         }
-        entry.platform = body.platform;
-        entry.app_version = devices.share(body.app_version.as_deref());
-        entry.maker = devices.share(body.maker.as_deref());
-        entry.locale = devices.share(body.locale.as_deref());
-        entry.time_zone = devices.share(body.time_zone.as_deref());
+        if first.is_some() || entry.generation == UNCLAIMED {
+            entry.platform = body.platform;
+        }
+        let own = first.is_some();
+        let mut told = |told: &Option<String>, known: &mut Option<Arc<str>>| {
+            if own || told.is_some() {
+                *known = devices.share(told.as_deref());
+            }
+        };
+        told(&body.app_version, &mut entry.app_version);
+        told(&body.maker, &mut entry.maker);
+        told(&body.locale, &mut entry.locale);
+        told(&body.time_zone, &mut entry.time_zone);
         devices.join_group(ordinal, &entry);
         let row = entry.row();
         devices.list[ordinal as usize] = Some(entry);

@@ -52,11 +52,12 @@ impl Partition {
                 let found = self.revoke_key(app, &key, work);
                 work.answer(reply, found);
             }
-            Write::Register { device, body, nonce, reply } => {
+            Write::Register { device, body, claim, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 let people = self.people(device.app);
-                let registered = people
-                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
+                let first = claim.then(first_generation);
+                let registered =
+                    people.and_then(|people| people.register(device.ordinal, &body, work.now, first));
                 if let Some((row, _)) = &registered {
                     work.batch.put(keys::device(device), encode(&Some(row)));
                 }
