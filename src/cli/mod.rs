@@ -2,6 +2,7 @@
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod curl;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod out;
 pub mod push;
 pub mod server;
 pub mod stats;
+pub mod template;
 pub mod token;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +42,10 @@ pub enum Command {
     Message(message::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
+    /// Make, change, preview and delete templates
+    Template(template::Args),
+    /// Who changed what
+    Audit(audit::Args),
     /// Make, list and revoke API keys
     Key(key::Args),
     /// Make and list apps (the operator's key)
