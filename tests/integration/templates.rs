@@ -115,8 +115,8 @@ async fn a_preview_says_which_channels_would_refuse_the_text() {
     let long = preview(&"n".repeat(40)).await;
     let titles: Vec<_> = long.breaches.iter().map(|one| (one.channel.as_str(), one.has)).collect();
     assert_eq!(titles, [("xiaomi", 53), ("huawei", 53), ("oppo", 53), ("vivo", 53), ("apns", 53)]);
-    let missing = app.api.preview_template("parcel", &PreviewTemplate::default());
-    assert_eq!(code(missing).await, "variable_missing");
+    let nothing = PreviewTemplate::default();
+    assert_eq!(code(app.api.preview_template("parcel", &nothing)).await, "variable_missing");
 }
 
 #[tokio::test]
