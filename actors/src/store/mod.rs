@@ -51,6 +51,7 @@ use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, Workspa
 
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
+pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::LogEntry;
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
@@ -268,6 +269,8 @@ pub struct DeviceInfo {
     pub last_seen_at: Option<Timestamp>,
     pub pending: u32,
     pub vendor_channels: Vec<String>,
+    /// In alphabetical order.
+    pub tags: Vec<String>,
 }
 
 /// Counts for gauges.
