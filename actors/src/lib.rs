@@ -10,6 +10,7 @@ pub mod order;
 mod push;
 
 pub mod audience;
+pub mod settings;
 pub mod template;
 pub mod templates;
 

@@ -25,6 +25,7 @@ mod queues;
 mod reading;
 mod recover;
 mod registry;
+mod seal;
 mod sessions;
 mod shared;
 mod story;
