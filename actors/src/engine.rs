@@ -433,6 +433,7 @@ impl Engine {
     pub async fn drain(&self, window: Ttl) {
         let shared = &self.shared;
         shared.draining.store(true, Ordering::Relaxed);
+        shared.store.wake_feeds();
         let mut done = Vec::new();
         for shard in shared.router.all() {
             let (reply, drained) = oneshot::channel();

@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
-use super::{Code, apps, devices, index, keys, messages, pushes, stats, users};
+use super::{Code, apps, devices, events, index, keys, messages, pushes, stats, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use super::{Code, apps, devices, index, keys, messages, pushes, stats, users};
         users::read,
         pushes::create,
         messages::read,
+        events::read,
         stats::read,
         keys::list,
         keys::create,

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::{Code, Refused, apps, devices, index, keys, messages, pushes, stats, users};
+use super::{Code, Refused, apps, devices, events, index, keys, messages, pushes, stats, users};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,9 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(events::read)
+    }),
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)
     }),

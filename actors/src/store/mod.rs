@@ -11,6 +11,7 @@ mod broadcasts;
 mod credential;
 mod decided;
 mod directory;
+mod feed;
 mod idempotency;
 mod intake;
 mod load;
@@ -51,6 +52,7 @@ use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, Workspa
 
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
+pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery};
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::LogEntry;
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};

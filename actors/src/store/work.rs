@@ -331,6 +331,8 @@ pub(super) struct Work {
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
+    /// Apps of which history was written.
+    pub told: SmallVec<[App; 4]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -355,6 +357,7 @@ impl Work {
             broadcasts: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
+            told: SmallVec::new(),
         }
     }
 

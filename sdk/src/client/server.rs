@@ -18,6 +18,10 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod events;
+
+pub use events::EventsQuery;
+
 #[cfg(test)]
 mod tests;
 
