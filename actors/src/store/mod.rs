@@ -52,6 +52,7 @@ use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, Workspa
 
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
+pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery};
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::LogEntry;
@@ -269,6 +270,8 @@ pub struct DeviceInfo {
     pub last_seen_at: Option<Timestamp>,
     pub pending: u32,
     pub vendor_channels: Vec<String>,
+    /// In alphabetical order.
+    pub tags: Vec<String>,
 }
 
 /// Counts for gauges.
