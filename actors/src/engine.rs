@@ -74,10 +74,14 @@ pub struct Push {
     pub data: Option<String>,
     pub uri: Option<String>,
     pub look: Option<Look>,
+    /// For other roads than our own: a JSON object, as text.
+    pub options: Option<String>,
     pub ttl: Ttl,
     pub lane: Lane,
     pub collapse_key: Option<String>,
     pub silent: bool,
+    /// Its words are a template's: counted as such when it goes to one by one.
+    pub from_template: bool,
     pub idempotency: Option<Idempotency>,
     pub nonce: Option<Nonce>,
 }

@@ -2,6 +2,7 @@
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod curl;
 pub mod device;
@@ -13,6 +14,7 @@ pub mod out;
 pub mod push;
 pub mod server;
 pub mod stats;
+pub mod template;
 pub mod token;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +45,10 @@ pub enum Command {
     Events(events::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
+    /// Make, change, preview and delete templates
+    Template(template::Args),
+    /// Who changed what
+    Audit(audit::Args),
     /// Make, list and revoke API keys
     Key(key::Args),
     /// Make and list apps (the operator's key)

@@ -10,6 +10,7 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audit;
 mod body;
 mod caller;
 mod code;
@@ -27,7 +28,9 @@ mod rate;
 mod registering;
 mod routes;
 mod stats;
+mod templates;
 mod users;
+mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};

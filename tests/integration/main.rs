@@ -19,6 +19,7 @@ mod promises;
 mod pushes;
 mod statistics;
 mod supervision;
+mod templates;
 mod tenancy;
 mod tidy;
 mod transports;

@@ -60,6 +60,7 @@ pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored
 #[doc(hidden)]
 pub use self::open::Parts;
 pub use self::tasks::{TaskInfo, TaskView};
+pub use self::tenants::NO_APP;
 
 #[derive(Debug, Clone)]
 pub struct Config {
