@@ -12,18 +12,22 @@
 use std::io;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use carillon_sdk::Timestamp;
 use carillon_sdk::api::{EventType, EventView, Step};
+use carillon_sdk::{MessageId, Timestamp, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::directory::OfApp;
+use super::disk::Failed;
 use super::history::{Follow, Followed, Position, Reader, Record, Whom, varint};
+use super::partition::Partition;
+use super::pending::is_repeatable;
 use super::port::Job;
 use super::stats::push_type_name;
+use super::work::Later;
 use super::{Error, Store};
 use crate::model::App;
 
@@ -119,6 +123,19 @@ pub struct FeedPage {
     pub more: bool,
     /// History between the cursor given and these events is no longer kept.
     pub gap: bool,
+    /// What is known of the messages beyond their records.
+    pub origins: AHashMap<MessageId, Origin>,
+}
+
+/// How a message came to be, known of one with a key (the caller's or an idempotent request's) for
+/// as long as a retry would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The caller's own name for it.
+    pub key: Option<String>,
+    pub accepted_at: Timestamp,
+    /// Whom it was for, when that was one user.
+    pub user: Option<UserId>,
 }
 
 /// Who waits for an app's next event.
@@ -198,7 +215,50 @@ impl Store {
             }));
         });
         self.read_files(job)?;
-        answer.await.unwrap_or(Err(Error::Unavailable))
+        let mut page = answer.await.unwrap_or(Err(Error::Unavailable))?;
+        page.origins = self.origins(app, &page.events).await?;
+        for event in &mut page.events {
+            if let Some(origin) = page.origins.get(&event.message_id) {
+                event.key.clone_from(&origin.key);
+                event.user_id = event.user_id.take().or_else(|| origin.user.clone());
+            }
+        }
+        Ok(page)
+    }
+
+    /// Looked up where the messages were put, which is in any partition.
+    async fn origins(&self, app: App, events: &[EventView]) -> Result<AHashMap<MessageId, Origin>, Error> {
+        let derived = events.iter().map(|event| event.message_id).filter(|id| is_repeatable(*id));
+        let ids: Vec<_> = derived.collect::<AHashSet<_>>().into_iter().collect();
+        let mut origins = AHashMap::new();
+        if ids.is_empty() {
+            return Ok(origins);
+        }
+        for partition in 0..self.0.shared.ports.len() {
+            let asked = ids.clone();
+            let found = self.ask(partition, app, |reply| Later::Origins { app, ids: asked, reply }).await?;
+            for (id, origin) in ids.iter().zip(found) {
+                if let Some(origin) = origin {
+                    origins.entry(*id).or_insert(origin);
+                }
+            }
+        }
+        Ok(origins)
+    }
+}
+
+impl Partition {
+    pub(super) fn origin(&self, app: App, id: MessageId) -> Result<Option<Origin>, Failed> {
+        let row = self.pending.repeat(&self.rows, id)?;
+        if row.places.is_empty() {
+            return Ok(None);
+        }
+        let mut users = row.places.iter().flat_map(|(_, owners)| &owners.users);
+        let user = match (users.next(), users.next()) {
+            (Some(user), None) => self.people(app).and_then(|people| people.user_id(*user)),
+            _ => None,
+        };
+        Ok(Some(Origin { key: row.key, accepted_at: row.accepted_at, user }))
     }
 }
 
@@ -266,6 +326,7 @@ impl<'a> Reading<'a> {
             gap: self.sources.iter().any(|source| source.follow.has_gap()),
             events: std::mem::take(&mut self.page),
             more,
+            origins: AHashMap::new(),
         })
     }
 
@@ -336,6 +397,7 @@ fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfAp
         message_id: record.id,
         task: record.task.map(|task| task.to_string()),
         device_id: if is_user { None } else { people.device_id(member) },
+        key: None,
         user_id: if is_user { people.user_id(member) } else { None },
         push_type: push_type_name(record.push_type).to_owned(),
         channel: record.channel.as_str().to_owned(),

@@ -82,10 +82,13 @@ pub struct EventView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub device_id: Option<DeviceId>,
-    /// When the push was to a user and no device of his is meant.
+    /// Whom the push was for: when no device of his is meant, and when it was sent under a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub user_id: Option<UserId>,
+    /// The caller's own name for the message, where it gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// `single`, `multiple`, `broadcast` or `template`.
     pub push_type: String,
     /// By which road: `own` is our own connection to the device.

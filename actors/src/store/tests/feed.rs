@@ -164,3 +164,26 @@ fn whoever_waits_is_woken_by_his_own_apps_events() {
     wait(news.changed()).unwrap();
     assert_eq!(read(&bench, shop, FeedFrom::Oldest, 10).0.len(), 1);
 }
+
+#[test]
+fn events_of_a_message_sent_under_a_key_name_the_key_and_its_user_over_a_kill() {
+    let mut bench = Bench::new(On::Sled);
+    let app = bench.app("shop");
+    let phone = bench.device(app, "phone");
+    let anna = bench.user(app, "anna");
+    bench.bind(phone, Some(anna));
+    let id = carillon_sdk::MessageId::derived(&[7; 16], b"order-1");
+    let message = Message { id, key: Some("order-1".to_owned()), ..bench.message(app) };
+    bench.enqueue(message, &[Owner::User(anna)]).unwrap();
+    bench.push(Owner::Device(phone));
+    bench.ack_all(phone);
+    bench.kill_and_reopen();
+    let (events, _) = read(&bench, app, FeedFrom::Oldest, 10);
+    assert_eq!(events.len(), 4);
+    for event in events {
+        let known = (event.key.as_deref(), event.user_id.as_ref().map(|user| user.as_str()));
+        let expected = if event.message_id == id { (Some("order-1"), Some("anna")) } else { (None, None) };
+        assert_eq!(known, expected, "{:?} of {}", event.kind, event.message_id);
+        assert!(event.device_id.is_some_and(|device| device.as_str() == "phone"));
+    }
+}
