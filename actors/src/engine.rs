@@ -76,10 +76,14 @@ pub struct Push {
     pub data: Option<String>,
     pub uri: Option<String>,
     pub look: Option<Look>,
+    /// For other roads than our own: a JSON object, as text.
+    pub options: Option<String>,
     pub ttl: Ttl,
     pub lane: Lane,
     pub collapse_key: Option<String>,
     pub silent: bool,
+    /// Its words are a template's: counted as such when it goes to one by one.
+    pub from_template: bool,
     pub idempotency: Option<Idempotency>,
     pub nonce: Option<Nonce>,
 }
@@ -440,6 +444,7 @@ impl Engine {
     pub async fn drain(&self, window: Ttl) {
         let shared = &self.shared;
         shared.draining.store(true, Ordering::Relaxed);
+        shared.store.wake_feeds();
         let mut done = Vec::new();
         for shard in shared.router.all() {
             let (reply, drained) = oneshot::channel();

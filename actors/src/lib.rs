@@ -11,6 +11,7 @@ mod push;
 
 pub mod audience;
 pub mod template;
+pub mod templates;
 
 pub mod limits;
 pub mod model;

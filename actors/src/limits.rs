@@ -18,6 +18,8 @@ pub struct Limits {
     pub pending_bytes_max: u64,
     /// Live broadcasts an app may have.
     pub broadcasts_max: usize,
+    /// Templates an app may keep.
+    pub templates_max: usize,
     /// Operations of one app that may wait for a partition's commit; beyond: 503.
     pub intake_app_max: usize,
     /// Operations in one commit.
@@ -76,6 +78,7 @@ impl Default for Limits {
             pending_max: 1_000,
             pending_bytes_max: 1 << 20,
             broadcasts_max: 256,
+            templates_max: 100,
             intake_app_max: 8_192,
             commit_ops_max: 500,
             removal_wait_ms: 20,

@@ -226,6 +226,7 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         pending_max: r.number("limits.pending_max", 1..=1_000_000),
         pending_bytes_max: r.size("limits.pending_bytes_max", 1 << 10..=1 << 40),
         broadcasts_max: r.number("limits.broadcasts_max", 1..=65_536),
+        templates_max: r.number("limits.templates_max", 1..=10_000),
         intake_app_max: r.number("limits.intake_app_max", 1..=1 << 24),
         commit_ops_max: r.number("limits.commit_ops_max", 1..=500),
         removal_wait_ms: r.span("limits.removal_wait_ms", Ttl::ZERO..=Ttl::from_secs(10)).as_millis(),

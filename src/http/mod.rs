@@ -10,10 +10,12 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audit;
 mod body;
 mod caller;
 mod code;
 mod devices;
+mod events;
 mod index;
 mod keys;
 mod manners;
@@ -26,7 +28,9 @@ mod rate;
 mod registering;
 mod routes;
 mod stats;
+mod templates;
 mod users;
+mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};

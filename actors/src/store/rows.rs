@@ -199,11 +199,21 @@ pub(super) struct DeviceRow {
     pub last_seen_s: u32,
     /// Channel → token.
     pub vendor: BTreeMap<String, String>,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When a user was last bound or unbound, or it was registered; 0 in a row from before this
+    /// was kept.
+    #[serde(default)]
+    pub binding_changed_s: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UserRow {
     pub user_id: UserId,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
-use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce};
+use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -94,6 +94,14 @@ pub(super) enum Write {
         channel: String,
         token: String,
         reply: Reply<()>,
+    },
+    /// One outcome a member, in their order; all of this partition.
+    Tag {
+        app: App,
+        members: Vec<Owner>,
+        change: Arc<TagChange>,
+        nonce: Option<Nonce>,
+        reply: Reply<Vec<Tagged>>,
     },
     Answer {
         app: App,
@@ -264,6 +272,7 @@ impl Write {
             Self::Bind { reply, .. } => refuse(reply, error),
             Self::List { reply, .. } => refuse(reply, error),
             Self::VendorToken { reply, .. } => refuse(reply, error),
+            Self::Tag { reply, .. } => refuse(reply, error),
             Self::Answer { reply, .. } => refuse(reply, error),
             Self::Nonce { reply, .. } => refuse(reply, error),
             Self::Change { reply, .. } => refuse(reply, error),
@@ -331,6 +340,8 @@ pub(super) struct Work {
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
+    /// Apps of which history was written.
+    pub told: SmallVec<[App; 4]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -355,6 +366,7 @@ impl Work {
             broadcasts: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
+            told: SmallVec::new(),
         }
     }
 
