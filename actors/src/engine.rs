@@ -19,6 +19,7 @@ use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
 use crate::root::{CrashKind, Finish, Root};
 use crate::router::{Full, Router};
+use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
 use crate::store::{self, Hints, Idempotency, Nonce, Store};
 use crate::turns::Turns;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     dice: ahash::RandomState,
     throws: AtomicU64,
     exit: Exit,
+    pub(crate) agenda: Agenda,
 }
 
 /// What ends the process: `std::process::exit`, or a test's own.
@@ -313,6 +315,7 @@ impl Engine {
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
             exit,
+            agenda: Agenda::default(),
         });
         // Set once, here.
         let _ = shared.root.set(Root::start(Arc::clone(&shared), arbiters));
@@ -321,6 +324,10 @@ impl Engine {
 
     pub(crate) fn of(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared) }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     #[must_use]
@@ -437,6 +444,7 @@ impl Engine {
     pub async fn drain(&self, window: Ttl) {
         let shared = &self.shared;
         shared.draining.store(true, Ordering::Relaxed);
+        shared.store.wake_feeds();
         let mut done = Vec::new();
         for shard in shared.router.all() {
             let (reply, drained) = oneshot::channel();

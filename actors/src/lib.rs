@@ -40,6 +40,8 @@ mod registry;
 
 pub mod store;
 
+pub mod schedule;
+
 mod metrics;
 mod scheduler;
 

@@ -113,6 +113,7 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         options,
         repeat_until: None,
         revokes: None,
+        key: None,
     });
     if let Some(nonce) = nonce.clone().filter(|_| ttl.is_zero()) {
         // Nothing is stored that it could ride with.

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod events;
 pub mod exit;
 pub mod key;
 pub mod message;
@@ -40,6 +41,8 @@ pub enum Command {
     Device(device::Args),
     /// The story of a message: each step, each device
     Message(message::Args),
+    /// What happened, one device at a time; with --follow as it happens
+    Events(events::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates

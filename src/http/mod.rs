@@ -15,6 +15,7 @@ mod body;
 mod caller;
 mod code;
 mod devices;
+mod events;
 mod index;
 mod keys;
 mod manners;

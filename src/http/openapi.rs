@@ -9,6 +9,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
 
@@ -28,6 +29,7 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         users::read,
         pushes::create,
         messages::read,
+        events::read,
         stats::read,
         keys::list,
         keys::create,

@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
+use super::events;
 use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
 
 /// Who may call.
@@ -96,6 +97,9 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(events::read)
+    }),
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)
     }),

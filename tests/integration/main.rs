@@ -10,6 +10,7 @@ mod bad_requests;
 mod command_line;
 mod crash;
 mod devices;
+mod events;
 mod idempotency;
 mod lifecycle;
 mod manners;

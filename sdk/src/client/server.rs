@@ -18,7 +18,10 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod events;
 mod templates;
+
+pub use events::EventsQuery;
 
 #[cfg(test)]
 mod tests;
