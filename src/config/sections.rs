@@ -232,6 +232,7 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         pending_max: r.number("limits.pending_max", 1..=1_000_000),
         pending_bytes_max: r.size("limits.pending_bytes_max", 1 << 10..=1 << 40),
         broadcasts_max: r.number("limits.broadcasts_max", 1..=65_536),
+        templates_max: r.number("limits.templates_max", 1..=10_000),
         intake_app_max: r.number("limits.intake_app_max", 1..=1 << 24),
         commit_ops_max: r.number("limits.commit_ops_max", 1..=500),
         removal_wait_ms: r.span("limits.removal_wait_ms", Ttl::ZERO..=Ttl::from_secs(10)).as_millis(),
@@ -251,6 +252,11 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         hello_timeout: r.span("limits.hello_timeout", Ttl::from_millis(10)..=HOUR),
         shard_mailbox_max: r.number("limits.shard_mailbox_max", 16..=1 << 24),
         history_keep: r.span("limits.history_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
+        schedules_max: r.number("limits.schedules_max", 1..=100_000),
+        schedule_bytes_max: fits(r.size("limits.schedule_bytes_max", 16 << 10..=64 << 20)),
+        schedule_ahead_max: r.span("limits.schedule_ahead_max", HOUR..=Ttl::from_secs(366 * 86_400)),
+        schedule_skip_after: r.span("limits.schedule_skip_after", Ttl::from_secs(1)..=Ttl::from_secs(86_400)),
+        schedule_keep: r.span("limits.schedule_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
         deaths_per_minute_max: r.number("limits.deaths_per_minute_max", 1..=u64::from(u32::MAX)),
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct Caller {
     is_json: bool,
     query: String,
     nonce: Option<Nonce>,
+    from: IpAddr,
 }
 
 #[derive(Debug)]
@@ -92,6 +93,11 @@ impl Caller {
             Who::Key(key) => Some(key),
             Who::Client(_) => None,
         }
+    }
+
+    /// Whence the request came.
+    pub(super) const fn from(&self) -> IpAddr {
+        self.from
     }
 
     /// For the one write that the request causes: the nonce becomes durable with it.
@@ -214,7 +220,8 @@ async fn identify(
         }
     };
     let query = request.query_string().to_owned();
-    Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce })
+    let from = address(state, request);
+    Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce, from })
 }
 
 /// The one Authorization header, taken apart. `Scheme parameters`, as RFC 9110 has it.

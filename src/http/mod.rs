@@ -10,10 +10,12 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audit;
 mod body;
 mod caller;
 mod code;
 mod devices;
+mod events;
 mod index;
 mod keys;
 mod manners;
@@ -27,7 +29,9 @@ mod registering;
 mod routes;
 mod spool;
 mod stats;
+mod templates;
 mod users;
+mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};

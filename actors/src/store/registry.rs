@@ -165,7 +165,7 @@ impl Partition {
         }
         let mut scopes = body.scopes;
         if scopes.is_empty() {
-            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys];
+            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys, Scope::Manage];
         }
         scopes.retain(|scope| *scope != Scope::Operator);
         let row = KeyRow {

@@ -154,6 +154,11 @@ pub(super) struct RepeatRow {
     /// Of a broadcast: the number of devices answered.
     #[serde(default)]
     pub devices: u32,
+    /// The caller's own name for it.
+    #[serde(default)]
+    pub key: Option<String>,
+    #[serde(default)]
+    pub accepted_at: Timestamp,
 }
 
 impl RepeatRow {

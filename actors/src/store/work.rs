@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::directory::Group;
 use super::disk::Batch;
+use super::feed::Origin;
 use super::history::{Channel, Reason, Record, Whom};
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
@@ -209,6 +210,12 @@ pub(super) enum Later {
         limit: usize,
         reply: Reply<Vec<TaskView>>,
     },
+    /// Of messages with a derived id: what is known of them, one answer each.
+    Origins {
+        app: App,
+        ids: Vec<MessageId>,
+        reply: Reply<Vec<Option<Origin>>>,
+    },
     /// Answered when everything before it is in history.
     Settle {
         reply: Reply<()>,
@@ -294,6 +301,7 @@ impl Later {
                 | Self::Rows { .. }
                 | Self::Audited { .. }
                 | Self::Tasks { .. }
+                | Self::Origins { .. }
                 | Self::Settle { .. }
         )
     }
@@ -312,6 +320,7 @@ impl Later {
             Self::Rows { reply, .. } => refuse(reply, error),
             Self::Audited { reply, .. } => refuse(reply, error),
             Self::Tasks { reply, .. } => refuse(reply, error),
+            Self::Origins { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
             Self::Ack { .. }
             | Self::AckHeld { .. }
@@ -340,6 +349,8 @@ pub(super) struct Work {
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
+    /// Apps of which history was written.
+    pub told: SmallVec<[App; 4]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -364,6 +375,7 @@ impl Work {
             broadcasts: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
+            told: SmallVec::new(),
         }
     }
 

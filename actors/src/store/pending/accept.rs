@@ -77,6 +77,7 @@ impl Pending {
     ) {
         let kept = message.expires_at.max(message.accepted_at + self.limits.repeat_keep);
         row.until = message.repeat_until.unwrap_or_default().max(kept);
+        (row.key, row.accepted_at) = (message.key.clone(), message.accepted_at);
         work.batch.put(keys::repeat(message.id), encode(&row));
         self.repeats.insert(message.id, row);
     }
