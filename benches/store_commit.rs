@@ -87,6 +87,7 @@ impl Bench {
             options: None,
             repeat_until: None,
             revokes: None,
+            key: None,
         })
     }
 

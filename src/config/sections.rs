@@ -40,6 +40,9 @@ pub struct Http {
     pub behind_proxy: bool,
     pub body_bytes_max: usize,
     pub body_timeout: Ttl,
+    pub upload_bytes_max: u64,
+    pub upload_timeout: Ttl,
+    pub uploads_max: usize,
     pub header_bytes_max: usize,
     /// Never 0: one a core was asked for by that.
     pub workers: usize,
@@ -196,6 +199,9 @@ fn http(r: &mut Reader<'_>) -> Http {
         behind_proxy: r.boolean("http.behind_proxy"),
         body_bytes_max: fits(r.size("http.body_bytes_max", 1024..=16 << 20)),
         body_timeout: r.span("http.body_timeout", Ttl::from_millis(100)..=MINUTE),
+        upload_bytes_max: r.size("http.upload_bytes_max", 1024..=4 << 30),
+        upload_timeout: r.span("http.upload_timeout", Ttl::from_secs(1)..=HOUR),
+        uploads_max: r.number("http.uploads_max", 1..=64),
         header_bytes_max: fits(r.size("http.header_bytes_max", 1024..=64 << 10)),
         workers: or_cores(r.number("http.workers", 0..=1024)),
         connections_max: r.number("http.connections_max", 1..=1 << 20),
@@ -254,6 +260,7 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         pending_max: r.number("limits.pending_max", 1..=1_000_000),
         pending_bytes_max: r.size("limits.pending_bytes_max", 1 << 10..=1 << 40),
         broadcasts_max: r.number("limits.broadcasts_max", 1..=65_536),
+        templates_max: r.number("limits.templates_max", 1..=10_000),
         intake_app_max: r.number("limits.intake_app_max", 1..=1 << 24),
         commit_ops_max: r.number("limits.commit_ops_max", 1..=500),
         removal_wait_ms: r.span("limits.removal_wait_ms", Ttl::ZERO..=Ttl::from_secs(10)).as_millis(),
@@ -273,6 +280,11 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         hello_timeout: r.span("limits.hello_timeout", Ttl::from_millis(10)..=HOUR),
         shard_mailbox_max: r.number("limits.shard_mailbox_max", 16..=1 << 24),
         history_keep: r.span("limits.history_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
+        schedules_max: r.number("limits.schedules_max", 1..=100_000),
+        schedule_bytes_max: fits(r.size("limits.schedule_bytes_max", 16 << 10..=64 << 20)),
+        schedule_ahead_max: r.span("limits.schedule_ahead_max", HOUR..=Ttl::from_secs(366 * 86_400)),
+        schedule_skip_after: r.span("limits.schedule_skip_after", Ttl::from_secs(1)..=Ttl::from_secs(86_400)),
+        schedule_keep: r.span("limits.schedule_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
         deaths_per_minute_max: r.number("limits.deaths_per_minute_max", 1..=u64::from(u32::MAX)),
     }
 }
@@ -341,12 +353,6 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     }
     if config.http.body_bytes_max < limits.payload_bytes_max + 1024 {
         r.object("http.body_bytes_max", "leaves no KiB for the targets beside limits.payload_bytes_max");
-    }
-    if config.mpaas.expired_seconds_max > limits.ttl_max {
-        r.object("mpaas.expired_seconds_max", "is longer than limits.ttl_max");
-    }
-    if config.mpaas.payload_bytes_max > limits.payload_bytes_max {
-        r.object("mpaas.payload_bytes_max", "is more than limits.payload_bytes_max");
     }
     if config.mpaas.third_channel_honor == config.mpaas.third_channel_harmonyos {
         r.object("mpaas.third_channel_harmonyos", "is the number of mpaas.third_channel_honor");

@@ -10,10 +10,12 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audit;
 mod body;
 pub(crate) mod caller;
 mod code;
 mod devices;
+mod events;
 mod index;
 mod keys;
 pub(crate) mod manners;
@@ -25,11 +27,15 @@ mod pushes;
 pub(crate) mod rate;
 mod registering;
 mod routes;
+mod spool;
 mod stats;
+mod templates;
 mod users;
+mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -45,6 +51,7 @@ pub use code::Code;
 pub use problem::Refused;
 use rate::Buckets;
 use registering::Registering;
+use spool::Spool;
 
 /// What the handlers share, over all workers.
 pub struct State {
@@ -59,6 +66,7 @@ pub struct State {
     clients: Buckets<IpAddr>,
     pub(crate) auth_failures: Buckets<IpAddr>,
     registering: Registering,
+    spool: Spool,
 }
 
 impl State {
@@ -70,8 +78,10 @@ impl State {
         rates: &config::Rates,
         addresses: DeviceAddresses,
         ca_pem: Option<String>,
+        data_dir: &Path,
     ) -> Self {
         Self {
+            spool: Spool::new(data_dir, http.uploads_max),
             engine,
             addresses,
             ca_pem,

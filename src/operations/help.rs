@@ -85,7 +85,7 @@ mod tests {
     fn every_metric_in_the_code_has_its_help_and_every_help_its_metric() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut used = BTreeSet::new();
-        for dir in ["src/http", "src/devices", "actors/src"] {
+        for dir in ["src/http", "src/mpaas", "src/devices", "actors/src"] {
             names_in(&root.join(dir), &mut used);
         }
         used.insert("carillon_build_info".to_owned());

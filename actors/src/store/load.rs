@@ -14,9 +14,7 @@ use super::keys;
 use super::log::LogEntry;
 use super::partition::Partition;
 use super::pending::{Desk, Pending, PendingLimits};
-use super::rows::{
-    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode,
-};
+use super::rows::{AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode};
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
 use super::work::Work;
@@ -189,7 +187,7 @@ fn users(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
         let user = keys::parse_user(key).ok_or_else(no_key)?;
         shared.tenants.skip(user.app);
         if let Some(people) = shared.tenants.get(user.app) {
-            people.restore_user(user.ordinal, decode::<UserRow>(value)?.user_id);
+            people.restore_user(user.ordinal, decode(value)?);
         }
         Ok(())
     })

@@ -217,9 +217,21 @@ impl Partition {
         self.history.write().map_err(|error| Failed(format!("write history: {error}")))?;
         for record in work.records.drain(..) {
             count_verdict(&record);
+            if !work.told.contains(&record.app) {
+                work.told.push(record.app);
+            }
             self.window.count(&record, before);
         }
         Ok(())
+    }
+
+    /// Lets readers of the feed see what this step concluded.
+    fn publish(&self, work: &mut Work) {
+        if work.told.is_empty() || self.shared.failure.is_some() {
+            return;
+        }
+        *self.shared.ports[self.no].concluded.lock() = self.history.position();
+        work.told.drain(..).for_each(|app| self.shared.feeds.wake(app));
     }
 
     pub(super) fn sync_history(&mut self) -> Result<(), Failed> {
@@ -234,6 +246,10 @@ impl Partition {
                 Err(Error::Unknown)
             }
         };
+        // Before the answers, so that who was answered finds its events.
+        if committed.is_ok() {
+            self.publish(work);
+        }
         for tell in work.answers.drain(..) {
             tell(answer.clone());
         }
@@ -294,6 +310,7 @@ impl Partition {
         if self.pending.is_owing() && !failed {
             self.sync_history()?;
         }
+        self.publish(work);
         for tell in work.answers.drain(..) {
             tell(Ok(()));
         }

@@ -86,7 +86,8 @@ fn order(
     if name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
         return Err(Code::InvalidParam.because(format!("TaskName has at most {NAME_BYTES_MAX} bytes")));
     }
-    let ttl = content::validity(form, settings.expired_seconds_max)?;
+    let limits = call.state.engine.limits();
+    let ttl = content::validity(form, settings.expired_seconds_max.min(limits.ttl_max))?;
     content::dress(&mut content, form)?;
     let Extended { common, .. } = content::extended(form)?;
     if !common.is_empty() {
@@ -106,7 +107,7 @@ fn order(
         keys_keep: settings.msg_key_keep,
     };
     order.check().map_err(|(at, missing)| lacking(&order, at, &missing.0))?;
-    content::fits(&order, settings.payload_bytes_max)?;
+    content::fits(&order, settings.payload_bytes_max.min(limits.payload_bytes_max))?;
     Ok(order)
 }
 

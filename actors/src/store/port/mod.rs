@@ -5,6 +5,7 @@ mod devices;
 mod pushes;
 mod reading;
 mod sessions;
+mod tags;
 mod time;
 
 use carillon_sdk::Timestamp;

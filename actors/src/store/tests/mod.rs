@@ -2,6 +2,7 @@
 
 mod contract;
 mod faults;
+mod feed;
 mod harness;
 mod layout;
 mod queues;
