@@ -41,6 +41,17 @@ impl Audience {
             Self::Is(fact) => fact.holds(device),
         }
     }
+
+    /// Whether a device may come to belong to it by being bound or unbound.
+    #[must_use]
+    pub fn depends_on_binding(&self) -> bool {
+        match self {
+            Self::Everybody => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::depends_on_binding),
+            Self::Not(part) => part.depends_on_binding(),
+            Self::Is(fact) => matches!(fact, Fact::Bound),
+        }
+    }
 }
 
 impl Fact {

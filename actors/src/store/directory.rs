@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::rows::DeviceRow;
 use super::{AppInfo, DeviceInfo};
+use crate::audience::Audience;
 use crate::model::{Device, User};
 
 /// One app's devices and users. Where both locks are held, devices' was taken first.
@@ -31,6 +32,8 @@ struct Devices {
     groups: AHashMap<Group, RoaringBitmap>,
     texts: AHashSet<Arc<str>>,
     live: u32,
+    /// Ordinals given to registrations under way.
+    reserved: RoaringBitmap,
 }
 
 struct Entry {
@@ -51,6 +54,15 @@ struct Entry {
 
 /// What statistics tell devices apart by.
 pub(super) type Group = (Platform, Option<Arc<str>>);
+
+/// What a rule said of the devices there were.
+pub(super) struct Judged {
+    pub fitting: RoaringBitmap,
+    /// Ordinals below were given out, and judged, but for the vacant ones.
+    pub known: u32,
+    /// Registrations under way.
+    pub vacant: Vec<u32>,
+}
 
 /// Texts shared among devices; more distinct ones than this are kept a copy each.
 const TEXTS_MAX: usize = 10_000;
@@ -93,6 +105,7 @@ impl OfApp {
         }
         let ordinal = devices.list.len() as u32;
         devices.list.push(None);
+        devices.reserved.insert(ordinal);
         devices.by_id.insert(id.shared(), ordinal);
         self.device(ordinal)
     }
@@ -114,6 +127,7 @@ impl OfApp {
             return None;
         }
         let before = devices.list.get_mut(ordinal as usize)?.take();
+        devices.reserved.remove(ordinal);
         let created = before.is_none();
         let mut entry = before.unwrap_or_else(|| {
             Box::new(Entry {
@@ -233,10 +247,29 @@ impl OfApp {
         devices.groups.iter().map(|(group, members)| (group.clone(), members.clone())).collect()
     }
 
-    /// The highest ordinal given out.
+    /// Who fits a rule at this moment, under one lock: whoever is not told of here comes later.
     #[must_use]
-    pub(super) fn last_ordinal(&self) -> u32 {
-        self.devices.read().list.len().saturating_sub(1) as u32
+    pub(super) fn judge(&self, audience: &Audience, is_online: impl Fn(u32) -> bool) -> Judged {
+        let devices = self.devices.read();
+        let everybody = || devices.groups.values().fold(RoaringBitmap::new(), |all, group| all | group);
+        let mut fitting = everybody();
+        if *audience != Audience::Everybody {
+            let fits = |&ordinal: &u32| {
+                devices.entry(ordinal).is_some_and(|entry| {
+                    let mut info = entry.info(self.device(ordinal));
+                    info.online = is_online(ordinal);
+                    audience.has(&info)
+                })
+            };
+            fitting = fitting.iter().filter(fits).collect();
+        }
+        Judged { fitting, known: devices.list.len() as u32, vacant: devices.reserved.iter().collect() }
+    }
+
+    /// Every registered device.
+    #[must_use]
+    pub(super) fn registered(&self) -> RoaringBitmap {
+        self.devices.read().groups.values().fold(RoaringBitmap::new(), |all, group| all | group)
     }
 
     #[must_use]
