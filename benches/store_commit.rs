@@ -88,6 +88,7 @@ impl Bench {
             options: None,
             repeat_until: None,
             revokes: None,
+            key: None,
         })
     }
 

@@ -12,7 +12,7 @@ use crate::store::{self, Store};
 const VENDOR_TOKEN_BYTES_MAX: usize = 4_096;
 
 /// Channels a device may name in a VendorToken.
-const CHANNELS: [&str; 10] =
+pub(crate) const CHANNELS: [&str; 10] =
     ["apns", "fcm", "huawei", "harmonyos", "honor", "xiaomi", "oppo", "vivo", "meizu", "webpush"];
 
 /// Binds the user a token names, if the app's server signed it for this device and it still holds.

@@ -73,6 +73,13 @@ impl Clock {
         Timestamp::from_millis(wall.max(latest))
     }
 
+    /// What the wall clock says, though it may have gone back: for what must not happen too early.
+    /// After a forward step that was taken back, `now` stands still for as long as the step was.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.read().0)
+    }
+
     /// Milliseconds of monotonic time since the process began: for measuring spans.
     #[must_use]
     pub fn monotonic_ms(&self) -> u64 {
@@ -160,6 +167,16 @@ mod tests {
         let before = clock.now();
         clock.step_wall(-500_000);
         assert_eq!(clock.now(), before);
+    }
+
+    #[test]
+    fn what_must_not_be_early_follows_a_clock_that_is_set_back() {
+        let clock = at(1_000_000);
+        clock.step_wall(70_000);
+        assert_eq!(clock.now(), Timestamp::from_millis(1_070_000));
+        clock.step_wall(-70_000);
+        assert_eq!(clock.wall(), Timestamp::from_millis(1_000_000));
+        assert_eq!(clock.now(), Timestamp::from_millis(1_070_000));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
 use crate::root::{CrashKind, Finish, Root};
 use crate::router::{Full, Router};
+use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
 use crate::store::{self, Hints, Idempotency, Nonce, Store};
 use crate::turns::Turns;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     dice: ahash::RandomState,
     throws: AtomicU64,
     exit: Exit,
+    pub(crate) agenda: Agenda,
 }
 
 /// What ends the process: `std::process::exit`, or a test's own.
@@ -74,10 +76,14 @@ pub struct Push {
     pub data: Option<String>,
     pub uri: Option<String>,
     pub look: Option<Look>,
+    /// For other roads than our own: a JSON object, as text.
+    pub options: Option<String>,
     pub ttl: Ttl,
     pub lane: Lane,
     pub collapse_key: Option<String>,
     pub silent: bool,
+    /// Its words are a template's: counted as such when it goes to one by one.
+    pub from_template: bool,
     pub idempotency: Option<Idempotency>,
     pub nonce: Option<Nonce>,
 }
@@ -309,6 +315,7 @@ impl Engine {
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
             exit,
+            agenda: Agenda::default(),
         });
         // Set once, here.
         let _ = shared.root.set(Root::start(Arc::clone(&shared), arbiters));
@@ -317,6 +324,10 @@ impl Engine {
 
     pub(crate) fn of(shared: &Arc<Shared>) -> Self {
         Self { shared: Arc::clone(shared) }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     #[must_use]
@@ -433,6 +444,7 @@ impl Engine {
     pub async fn drain(&self, window: Ttl) {
         let shared = &self.shared;
         shared.draining.store(true, Ordering::Relaxed);
+        shared.store.wake_feeds();
         let mut done = Vec::new();
         for shard in shared.router.all() {
             let (reply, drained) = oneshot::channel();

@@ -10,7 +10,9 @@ pub mod order;
 mod push;
 
 pub mod audience;
+pub mod settings;
 pub mod template;
+pub mod templates;
 
 pub mod limits;
 pub mod model;
@@ -37,6 +39,8 @@ mod framed;
 mod registry;
 
 pub mod store;
+
+pub mod schedule;
 
 mod metrics;
 mod scheduler;

@@ -18,6 +18,8 @@ pub struct Limits {
     pub pending_bytes_max: u64,
     /// Live broadcasts an app may have.
     pub broadcasts_max: usize,
+    /// Templates an app may keep.
+    pub templates_max: usize,
     /// Operations of one app that may wait for a partition's commit; beyond: 503.
     pub intake_app_max: usize,
     /// Operations in one commit.
@@ -52,6 +54,16 @@ pub struct Limits {
     pub shard_mailbox_max: usize,
     /// Day files of per-device steps are kept this long.
     pub history_keep: Ttl,
+    /// Schedules of an app that have runs before them.
+    pub schedules_max: usize,
+    /// Bytes of what one schedule sends, as it is kept.
+    pub schedule_bytes_max: usize,
+    /// How far ahead a schedule may end.
+    pub schedule_ahead_max: Ttl,
+    /// A schedule that skips what it missed skips a run later than this.
+    pub schedule_skip_after: Ttl,
+    /// A schedule and its runs are shown this long after its end.
+    pub schedule_keep: Ttl,
     /// Deaths of actors that a supervisor bears within a minute.
     pub deaths_per_minute_max: u32,
 }
@@ -66,6 +78,7 @@ impl Default for Limits {
             pending_max: 1_000,
             pending_bytes_max: 1 << 20,
             broadcasts_max: 256,
+            templates_max: 100,
             intake_app_max: 8_192,
             commit_ops_max: 500,
             removal_wait_ms: 20,
@@ -85,6 +98,11 @@ impl Default for Limits {
             hello_timeout: Ttl::from_secs(10),
             shard_mailbox_max: 65_536,
             history_keep: Ttl::from_secs(7 * 24 * 3600),
+            schedules_max: 1_000,
+            schedule_bytes_max: 1 << 20,
+            schedule_ahead_max: Ttl::from_secs(180 * 24 * 3600),
+            schedule_skip_after: Ttl::from_secs(60),
+            schedule_keep: Ttl::from_secs(30 * 24 * 3600),
             deaths_per_minute_max: 120,
         }
     }

@@ -42,6 +42,7 @@ impl SessionStep {
             options: None,
             repeat_until: None,
             revokes: None,
+            key: None,
         };
         let bounds = Bounds { in_flight_max: 64, window_bytes_max: 48 * 1024, ack_timeout_ms: 15_000 };
         let mut session = Session::new(Epoch(1), None, 270, false, NOW);

@@ -122,6 +122,9 @@ pub struct Message {
     /// This is no message of its own but withdraws that one from devices that may show it.
     #[serde(default)]
     pub revokes: Option<MessageId>,
+    /// The caller's own name for it, given back in receipts; never sent to the device.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 impl Message {

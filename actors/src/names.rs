@@ -75,6 +75,10 @@ metrics! {
     FRAMES_REFUSED: Counter = "carillon_frames_refused_total";
     /// Steps of the wall clock against the monotonic one of a second or more.
     CLOCK_JUMPS: Counter = "carillon_clock_jumps_total";
+    /// Runs of schedules that are over, by how they ended.
+    SCHEDULE_RUNS: Counter = "carillon_schedule_runs_total";
+    /// Seconds from a scheduled push's time to its acceptance.
+    SCHEDULE_LAG: Histogram = "carillon_schedule_lag_seconds";
     /// Resident memory of the process in bytes.
     RESIDENT_BYTES: Gauge = "process_resident_memory_bytes";
 }

@@ -201,7 +201,8 @@ async fn carry_out(
             let id = idempotency.map_or_else(MessageId::fresh, |idempotency| {
                 MessageId::derived(&namespace(app), &idempotency.key)
             });
-            let message = draft.message(id, &[&order.values], None).map_err(|_| Refusal::ValueMissing)?;
+            let message =
+                draft.message(id, &[&order.values], None, None).map_err(|_| Refusal::ValueMissing)?;
             let targets = shared.store.broadcast(Arc::new(message), audience.clone(), nonce).await?;
             shared.counters.accepted(order.push_type, targets);
             let messages = vec![(id, Outcome::Accepted)];
@@ -218,7 +219,13 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn message(&self, id: MessageId, values: &[&Values], data: Option<&String>) -> Result<Message, Missing> {
+    fn message(
+        &self,
+        id: MessageId,
+        values: &[&Values],
+        data: Option<&String>,
+        key: Option<&String>,
+    ) -> Result<Message, Missing> {
         let content = self.order.content.render(values)?;
         Ok(Message {
             id,
@@ -242,6 +249,7 @@ impl Draft<'_> {
             repeat_until: (!self.order.keys_keep.is_zero())
                 .then_some(self.accepted_at + self.order.keys_keep),
             revokes: None,
+            key: key.cloned(),
         })
     }
 }
@@ -267,7 +275,7 @@ async fn each(
             (None, None) => MessageId::fresh(),
         };
         let message = draft
-            .message(id, &[&recipient.values, &order.values], recipient.data.as_ref())
+            .message(id, &[&recipient.values, &order.values], recipient.data.as_ref(), recipient.key.as_ref())
             .map_err(|_| Refusal::ValueMissing)?;
         let nonce = nonce.take();
         sends.push(async move {

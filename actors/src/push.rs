@@ -84,13 +84,15 @@ pub(crate) fn namespace(app: App) -> [u8; 16] {
 }
 
 async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, Refusal> {
-    let Push { app, to, title, body, data, uri, look, ttl, lane, collapse_key, silent, nonce, .. } = push;
+    let Push { app, to, title, body, data, uri, look, options, ttl, lane, .. } = push;
+    let (collapse_key, silent, nonce) = (push.collapse_key, push.silent, push.nonce);
+    let single = if push.from_template { PushType::Template } else { PushType::Single };
     let accepted_at = shared.clock.now();
     let (push_type, lane) = match &to {
         To::All => (PushType::Broadcast, Lane::Bulk),
         To::Devices(devices) if devices.len() > 1 => (PushType::Multiple, lane),
         To::Users(users) if users.len() > 1 => (PushType::Multiple, lane),
-        To::Devices(_) | To::Users(_) => (PushType::Single, lane),
+        To::Devices(_) | To::Users(_) => (single, lane),
     };
     let expires_at: Timestamp = accepted_at + ttl;
     let message = Arc::new(Message {
@@ -108,9 +110,10 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         uri,
         look,
         task: None,
-        options: None,
+        options,
         repeat_until: None,
         revokes: None,
+        key: None,
     });
     if let Some(nonce) = nonce.clone().filter(|_| ttl.is_zero()) {
         // Nothing is stored that it could ride with.

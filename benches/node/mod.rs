@@ -87,10 +87,12 @@ impl Node {
             data: None,
             uri: None,
             look: None,
+            options: None,
             ttl,
             lane: Lane::Normal,
             collapse_key: None,
             silent: false,
+            from_template: false,
             idempotency: None,
             nonce: None,
         }

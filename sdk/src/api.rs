@@ -3,12 +3,18 @@
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a surprise;
 //! answers may gain fields at any time.
 
+pub mod events;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
+pub use events::{EventList, EventType, EventView};
+
+pub mod audit;
+pub mod templates;
 
 /// The kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -185,6 +191,13 @@ pub struct PushRequest {
     pub uri: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
+    /// In the words of this template, in place of title, body, URI, look and `silent`; `data`, when
+    /// given, goes in place of the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The template's variables: variable → its text.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub values: std::collections::BTreeMap<String, String>,
 }
 
 /// The answer to `POST /v1/pushes`: 202 when at least one target was accepted.
@@ -357,6 +370,8 @@ pub enum Scope {
     Read,
     /// Make and revoke keys of the same app.
     Keys,
+    /// Write templates, settings and whatever else the app's owner keeps.
+    Manage,
     /// Make apps. Only the operator's key has it, and it has nothing else.
     Operator,
 }

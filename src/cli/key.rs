@@ -54,6 +54,7 @@ enum ScopeArg {
     Device,
     Read,
     Keys,
+    Manage,
 }
 
 pub async fn run(args: Args) -> Result<(), Failure> {
@@ -91,6 +92,7 @@ fn of(scope: ScopeArg) -> Scope {
         ScopeArg::Device => Scope::Device,
         ScopeArg::Read => Scope::Read,
         ScopeArg::Keys => Scope::Keys,
+        ScopeArg::Manage => Scope::Manage,
     }
 }
 

@@ -2,9 +2,11 @@
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod events;
 pub mod exit;
 pub mod key;
 pub mod message;
@@ -12,6 +14,7 @@ pub mod out;
 pub mod push;
 pub mod server;
 pub mod stats;
+pub mod template;
 pub mod token;
 
 use clap::{Parser, Subcommand};
@@ -38,8 +41,14 @@ pub enum Command {
     Device(device::Args),
     /// The story of a message: each step, each device
     Message(message::Args),
+    /// What happened, one device at a time; with --follow as it happens
+    Events(events::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
+    /// Make, change, preview and delete templates
+    Template(template::Args),
+    /// Who changed what
+    Audit(audit::Args),
     /// Make, list and revoke API keys
     Key(key::Args),
     /// Make and list apps (the operator's key)

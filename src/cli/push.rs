@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::exit::Failure;
 use super::out;
 use super::server::{ServerArgs, Span, failure};
+use super::template::variable;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["user", "device", "all"]))]
@@ -32,6 +33,12 @@ pub struct Args {
     /// Where a tap leads: a URL or a deep link
     #[arg(long)]
     uri: Option<String>,
+    /// In the words of this template, in place of title, body and URI
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["title", "body", "uri", "silent"])]
+    template: Option<String>,
+    /// A variable of the template and its text; may be given several times
+    #[arg(long, value_name = "NAME=TEXT", value_parser = variable, requires = "template")]
+    value: Vec<(String, String)>,
     /// How long the message is worth delivering: 60s, 15m, 24h, 7d; 0s only reaches devices online now
     #[arg(long, value_name = "SPAN")]
     ttl: Option<Span>,
@@ -73,6 +80,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         silent: args.silent,
         uri: args.uri,
         look: None,
+        template: args.template,
+        values: args.value.into_iter().collect(),
     };
     let answer = server.client.push(&request, args.idempotency_key.as_deref()).await.map_err(failure)?;
     if args.json {

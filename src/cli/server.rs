@@ -129,7 +129,7 @@ pub fn parsed<T>(id: Result<T, carillon_sdk::ids::Invalid>, what: &str) -> Resul
 /// What an error of the client means to the shell.
 pub fn failure(error: Error) -> Failure {
     let code = match &error {
-        Error::Base(_) | Error::IdempotencyKey | Error::Tls(_) | Error::Dots(_) => Code::Usage,
+        Error::Base(_) | Error::IdempotencyKey | Error::Etag | Error::Tls(_) | Error::Dots(_) => Code::Usage,
         Error::Http(_) => Code::Temporary,
         Error::Problem(problem) => code_of(problem.status),
         Error::Answer { status, .. } => code_of(*status),

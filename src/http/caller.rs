@@ -38,6 +38,7 @@ pub(super) struct Caller {
     is_json: bool,
     query: String,
     nonce: Option<Nonce>,
+    from: IpAddr,
 }
 
 #[derive(Debug)]
@@ -94,6 +95,11 @@ impl Caller {
         }
     }
 
+    /// Whence the request came.
+    pub(super) const fn from(&self) -> IpAddr {
+        self.from
+    }
+
     /// For the one write that the request causes: the nonce becomes durable with it.
     pub(super) fn nonce(&self) -> Option<Nonce> {
         self.nonce.clone()
@@ -139,12 +145,31 @@ impl FromRequest for Caller {
         Box::pin(async move {
             // Nothing is served without it: `configure` puts it there.
             let state = request.app_data::<web::Data<State>>().ok_or(Refused::new(Code::Internal))?;
-            prove(state, &request, payload).await
+            let most = state.http.body_bytes_max;
+            let patience = Duration::from_millis(state.http.body_timeout.as_millis());
+            let read = async {
+                let bytes = body::read(&request, payload, most, patience).await?;
+                Ok(Read { sha256: Sha256::digest(&bytes).into(), bytes })
+            };
+            prove(state, &request, read).await
         })
     }
 }
 
-async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result<Caller, Refused> {
+/// A body that was read: held, or put elsewhere.
+pub(super) struct Read {
+    /// Empty when it was put elsewhere.
+    pub(super) bytes: Bytes,
+    /// What the signature is over.
+    pub(super) sha256: [u8; 32],
+}
+
+/// Who calls, once `read` has read the body.
+pub(super) async fn prove(
+    state: &State,
+    request: &HttpRequest,
+    read: impl Future<Output = Result<Read, Refused>>,
+) -> Result<Caller, Refused> {
     let now_ms = state.engine.clock().monotonic_ms();
     let address = party(address(state, request));
     let failures = state.auth_failures.peek(address, now_ms);
@@ -154,7 +179,7 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
         return Err(refused.retry_after(failures.retry_after_s.max(1)));
     }
     let outcome = match shown(request) {
-        Ok(shown) => identify(state, request, payload, shown).await,
+        Ok(shown) => identify(state, request, read, shown).await,
         Err(refused) => Err(refused),
     };
     if let Err(refused) = &outcome
@@ -169,18 +194,16 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
 async fn identify(
     state: &State,
     request: &HttpRequest,
-    payload: Payload,
+    read: impl Future<Output = Result<Read, Refused>>,
     shown: Shown,
 ) -> Result<Caller, Refused> {
     if let Shown::Signed(signed) = &shown {
         fresh(state, signed)?;
     }
-    let most = state.http.body_bytes_max;
-    let patience = Duration::from_millis(state.http.body_timeout.as_millis());
-    let body = body::read(request, payload, most, patience).await?;
+    let Read { bytes: body, sha256 } = read.await?;
     let (who, nonce) = match shown {
         Shown::Signed(signed) => {
-            let key = signer(state, request, &body, &signed)?;
+            let key = signer(state, request, &sha256, &signed)?;
             limited(state, request, &key)?;
             let nonce = nonce(&signed);
             spend(state, &nonce)?;
@@ -197,7 +220,8 @@ async fn identify(
         }
     };
     let query = request.query_string().to_owned();
-    Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce })
+    let from = address(state, request);
+    Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce, from })
 }
 
 /// The one Authorization header, taken apart. `Scheme parameters`, as RFC 9110 has it.
@@ -240,7 +264,7 @@ fn fresh(state: &State, signed: &sign::Authorization) -> Result<(), Refused> {
 fn signer(
     state: &State,
     request: &HttpRequest,
-    body: &[u8],
+    body_sha256: &[u8; 32],
     signed: &sign::Authorization,
 ) -> Result<Box<KeyInfo>, Refused> {
     let known = state.engine.store().key(&signed.key_id);
@@ -249,11 +273,11 @@ fn signer(
         method: request.method().as_str(),
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),
-        body,
+        body: &[],
         timestamp: signed.timestamp,
         nonce: &signed.nonce,
     };
-    let holds = sign::verify(secret, &content, &signed.signature);
+    let holds = sign::verify_over(secret, &content, body_sha256, &signed.signature);
     let key = known.filter(|key| holds && key.view.revoked_at.is_none());
     key.map(Box::new).ok_or(Refused::new(Code::SignatureInvalid))
 }

@@ -63,6 +63,12 @@ pub enum Code {
     AppExists,
     AppInvalid,
 
+    TemplateUnknown,
+    TemplateExists,
+    TemplateInvalid,
+    TemplatesFull,
+    VersionMismatch,
+
     Busy,
     Unavailable,
     OutcomeUnknown,
@@ -124,6 +130,11 @@ impl Code {
         Self::KeyInvalid,
         Self::AppExists,
         Self::AppInvalid,
+        Self::TemplateUnknown,
+        Self::TemplateExists,
+        Self::TemplateInvalid,
+        Self::TemplatesFull,
+        Self::VersionMismatch,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -220,6 +231,17 @@ impl Code {
             Self::OutcomeUnknown => ("outcome_unknown", 503, "It may or may not have been done"),
             Self::DiskFull => ("disk_full", 507, "The disk is full; nothing was done"),
             Self::Internal => ("internal", 500, "Something failed in the server"),
+            _ => self.row_of_owner(),
+        }
+    }
+
+    const fn row_of_owner(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::TemplateUnknown => ("template_unknown", 404, "There is no such template"),
+            Self::TemplateExists => ("template_exists", 409, "A template of this name exists already"),
+            Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
+            Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
+            Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
             _ => self.row_of_push(),
         }
     }

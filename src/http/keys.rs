@@ -11,7 +11,7 @@ use super::{Code, Refused, State};
 pub(super) const NAME_BYTES_MAX: usize = 64;
 
 /// Every scope that a key of an app may have.
-const SCOPES: [Scope; 4] = [Scope::Push, Scope::Device, Scope::Read, Scope::Keys];
+const SCOPES: [Scope; 5] = [Scope::Push, Scope::Device, Scope::Read, Scope::Keys, Scope::Manage];
 
 /// List keys
 ///

@@ -10,10 +10,12 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audit;
 mod body;
 mod caller;
 mod code;
 mod devices;
+mod events;
 mod index;
 mod keys;
 mod manners;
@@ -25,11 +27,15 @@ mod pushes;
 mod rate;
 mod registering;
 mod routes;
+mod spool;
 mod stats;
+mod templates;
 mod users;
+mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -44,6 +50,7 @@ pub use code::Code;
 pub use problem::Refused;
 use rate::Buckets;
 use registering::Registering;
+use spool::Spool;
 
 /// What the handlers share, over all workers.
 pub struct State {
@@ -57,6 +64,7 @@ pub struct State {
     clients: Buckets<IpAddr>,
     auth_failures: Buckets<IpAddr>,
     registering: Registering,
+    spool: Spool,
 }
 
 impl State {
@@ -67,8 +75,10 @@ impl State {
         rates: &config::Rates,
         addresses: DeviceAddresses,
         ca_pem: Option<String>,
+        data_dir: &Path,
     ) -> Self {
         Self {
+            spool: Spool::new(data_dir, http.uploads_max),
             engine,
             addresses,
             ca_pem,

@@ -9,8 +9,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::events;
 use super::routes::{Access, Entry, ROUTES};
-use super::{Code, apps, devices, index, keys, messages, pushes, stats, users};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,10 +29,18 @@ use super::{Code, apps, devices, index, keys, messages, pushes, stats, users};
         users::read,
         pushes::create,
         messages::read,
+        events::read,
         stats::read,
         keys::list,
         keys::create,
         keys::revoke,
+        templates::create,
+        templates::list,
+        templates::read,
+        templates::replace,
+        templates::delete,
+        templates::rendered,
+        audit::read,
         apps::list,
         apps::create,
         index::openapi_json,
@@ -115,6 +124,7 @@ fn operation<'a>(api: &'a mut utoipa::openapi::OpenApi, entry: &Entry) -> Option
         "POST" => item.post.as_mut(),
         "PUT" => item.put.as_mut(),
         "DELETE" => item.delete.as_mut(),
+        "PATCH" => item.patch.as_mut(),
         _ => None,
     }
 }

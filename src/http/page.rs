@@ -27,6 +27,7 @@ pub(super) struct PageQuery {
 pub(super) enum Kind {
     Devices,
     Targets,
+    Templates,
 }
 
 impl Kind {
@@ -34,6 +35,7 @@ impl Kind {
         match self {
             Self::Devices => 'd',
             Self::Targets => 't',
+            Self::Templates => 'm',
         }
     }
 }

@@ -54,6 +54,12 @@ impl Refused {
         refused
     }
 
+    /// The same with one more place.
+    pub(super) fn and_at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.0.at.push(ProblemAt { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
         self

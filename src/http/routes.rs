@@ -5,7 +5,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::{Code, Refused, apps, devices, index, keys, messages, pushes, stats, users};
+use super::events;
+use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +43,8 @@ use Code::{
     CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
-    TargetDuplicate, TargetInvalid, TargetsTooMany, TtlOutOfRange, UserIdInvalid, UserUnknown,
-    VariableMissing,
+    TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
+    TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
 
 const PUSH: &[Code] = &[
@@ -51,6 +52,7 @@ const PUSH: &[Code] = &[
     TargetsTooMany,
     TargetDuplicate,
     ContentMissing,
+    TemplateUnknown,
     VariableMissing,
     PayloadTooLarge,
     DataInvalid,
@@ -65,6 +67,8 @@ const PUSH: &[Code] = &[
     Offline,
     DeviceUnknown,
 ];
+
+const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -93,6 +97,9 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(events::read)
+    }),
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)
     }),
@@ -100,6 +107,33 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),
     entry("DELETE", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInUse], || {
         web::delete().to(keys::revoke)
+    }),
+    entry(
+        "POST",
+        "/v1/templates",
+        Key(Scope::Manage),
+        &[TemplateInvalid, DataInvalid, TemplateExists, TemplatesFull],
+        || web::post().to(templates::create),
+    ),
+    entry("GET", "/v1/templates", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(templates::list)
+    }),
+    entry("GET", "/v1/templates/{name}", Key(Scope::Read), &[TemplateUnknown], || {
+        web::get().to(templates::read)
+    }),
+    entry("PUT", "/v1/templates/{name}", Key(Scope::Manage), TEMPLATE, || web::put().to(templates::replace)),
+    entry("DELETE", "/v1/templates/{name}", Key(Scope::Manage), &[TemplateUnknown, VersionMismatch], || {
+        web::delete().to(templates::delete)
+    }),
+    entry(
+        "POST",
+        "/v1/templates/{name}/preview",
+        Key(Scope::Read),
+        &[TemplateUnknown, VariableMissing],
+        || web::post().to(templates::rendered),
+    ),
+    entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(audit::read)
     }),
     entry("GET", "/v1/apps", Key(Scope::Operator), &[], || web::get().to(apps::list)),
     entry("POST", "/v1/apps", Key(Scope::Operator), &[AppInvalid, AppExists], || {

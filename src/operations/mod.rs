@@ -69,6 +69,7 @@ fn recorder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets(REQUEST_BUCKETS)?
         .set_buckets_for_metric(suffix("delivery_latency_seconds"), DELIVERY_BUCKETS)?
+        .set_buckets_for_metric(suffix("schedule_lag_seconds"), DELIVERY_BUCKETS)?
         .set_buckets_for_metric(suffix("fsync_duration_seconds"), DISK_BUCKETS)?
         .set_buckets_for_metric(suffix("operation_duration_seconds"), DISK_BUCKETS)?
         .set_buckets_for_metric(suffix("_operations"), SIZE_BUCKETS)?

@@ -138,6 +138,7 @@ async fn everything_of_a_push_reaches_the_device() {
         uri: Some("app://orders/7".to_owned()),
         look: Some(Look { style: Style::Rich, action: TapAction::App, ..Look::default() }),
         ttl_s: Some(60),
+        ..PushRequest::default()
     };
     app.send(push.clone()).await;
     let came = phone.receive("title").await;

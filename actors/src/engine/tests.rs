@@ -3,5 +3,6 @@
 
 mod chaos;
 mod delivery;
+mod schedules;
 mod supervision;
 mod world;

@@ -81,6 +81,7 @@ fn push(owner: Owner, seq: u64, expires_ms: u64) -> Due {
         options: None,
         repeat_until: None,
         revokes: None,
+        key: None,
     };
     Arc::new(Encoded::new(&message, Some(owner), Seq(seq), None))
 }

@@ -45,6 +45,7 @@ fn due(owner: Option<Owner>, seq: u64, lane: Lane, ttl_ms: u64) -> Due {
         options: None,
         repeat_until: None,
         revokes: None,
+        key: None,
     };
     let user = matches!(owner, Some(Owner::User(_))).then(|| UserId::parse("somebody").unwrap());
     Arc::new(Encoded::new(&message, owner, Seq(seq), user.as_ref()))

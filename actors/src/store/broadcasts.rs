@@ -48,7 +48,7 @@ impl Partition {
             let _ = reply.send(Err(Error::Exists));
             return Ok(());
         }
-        let judged = self.judge(&people, audience);
+        let judged = people.judge(audience);
         let devices = judged.fitting.len() as u32;
         let rule = Rule { audience: audience.clone(), known: judged.known, vacant: judged.vacant };
         let entry = self.open_entry(message, devices, |due| Entry::new(app, due, Reach::Rule(rule)), work);
@@ -82,7 +82,7 @@ impl Partition {
             return;
         };
         let targets = match targets {
-            Targets::Rule(audience) => self.judge(&people, &audience).fitting,
+            Targets::Rule(audience) => people.judge(&audience).fitting,
             Targets::Devices(devices) => devices,
         };
         let (count, chunks) = (targets.len() as u32, chunks_of(&targets));
@@ -131,11 +131,6 @@ impl Partition {
 
     fn is_log_full(&self, app: App) -> bool {
         self.shared.logs.of(app).len() >= self.shared.limits.broadcasts_max
-    }
-
-    fn judge(&self, people: &OfApp, audience: &Audience) -> super::directory::Judged {
-        let (shared, app) = (&self.shared, people.info.app);
-        people.judge(audience, |ordinal| shared.sessions.get(Device { app, ordinal }).is_some())
     }
 
     /// In the log before the commit, so that a device connecting now finds it; due to nobody until

@@ -20,7 +20,7 @@ impl Keyring {
         Self(Hmac::new_from_slice(master).expect("32 bytes are a key"))
     }
 
-    fn mac(&self, purpose: &[u8], of: &[u8]) -> [u8; 32] {
+    pub(super) fn mac(&self, purpose: &[u8], of: &[u8]) -> [u8; 32] {
         let mut mac = self.0.clone();
         mac.update(purpose);
         mac.update(of);

@@ -16,7 +16,7 @@ use super::log::{LogEntry, Mark, Reach, Rule, chunks_of, encode as encode_chunk}
 use super::partition::Partition;
 use super::pending::{Desk, Owed, Pending, PendingLimits};
 use super::rows::{
-    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, UserRow, decode, encode,
+    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode, encode,
 };
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
@@ -196,7 +196,7 @@ fn users(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
         let user = keys::parse_user(key).ok_or_else(no_key)?;
         shared.tenants.skip(user.app);
         if let Some(people) = shared.tenants.get(user.app) {
-            people.restore_user(user.ordinal, decode::<UserRow>(value)?.user_id);
+            people.restore_user(user.ordinal, decode(value)?);
         }
         Ok(())
     })
@@ -247,7 +247,7 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
 /// A broadcast of a build that did not say whom it had been let go to: the devices there are now.
 fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pending: &mut Pending) {
     let app = people.info.app;
-    let judged = people.judge(&Audience::Everybody, |_| false);
+    let judged = people.judge(&Audience::Everybody);
     let reach =
         Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });
     let due = Arc::new(Encoded::new(&row.message, None, seq, None));

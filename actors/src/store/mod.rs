@@ -11,6 +11,7 @@ mod broadcasts;
 mod credential;
 mod decided;
 mod directory;
+mod feed;
 mod idempotency;
 mod intake;
 mod load;
@@ -25,6 +26,7 @@ mod queues;
 mod reading;
 mod recover;
 mod registry;
+mod seal;
 mod sessions;
 mod shared;
 mod story;
@@ -53,12 +55,15 @@ use roaring::RoaringBitmap;
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
+pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
+pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::{EntryView, Log, LogEntry};
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
 pub use self::tasks::{TaskInfo, TaskView};
+pub use self::tenants::NO_APP;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -276,6 +281,8 @@ pub struct DeviceInfo {
     pub last_seen_at: Option<Timestamp>,
     pub pending: u32,
     pub vendor_channels: Vec<String>,
+    /// In alphabetical order.
+    pub tags: Vec<String>,
 }
 
 /// Counts for gauges.

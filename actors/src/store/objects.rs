@@ -63,6 +63,8 @@ pub enum Expect {
     Absent,
     /// Of that version.
     Version(u64),
+    /// Absent, and fewer than so many of its kind.
+    Room(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +129,13 @@ impl Objects {
             Expect::Anything => true,
             Expect::Absent => found.is_none(),
             Expect::Version(version) => found.is_some_and(|stored| stored.version == version),
+            Expect::Room(most) => found.is_none() && self.count(app, change.kind) < most,
         }
+    }
+
+    fn count(&self, app: App, kind: Kind) -> usize {
+        let (from, to) = ((kind as u8, Box::from("")), (kind as u8 + 1, Box::from("")));
+        self.0.read().get(&app).map_or(0, |objects| objects.range(from..to).count())
     }
 
     fn put(&self, app: App, change: Change, version: u64) {

@@ -106,6 +106,7 @@ impl Store {
             intake: Intake::new(intake),
             queues: Arc::new(Queues::default()),
             reader: history.reader(),
+            concluded: Mutex::new(history.position()),
             seen: Mutex::default(),
             disk_bytes: AtomicU64::new(0),
         });
@@ -121,6 +122,7 @@ impl Store {
             answers: Arc::default(),
             logs: Default::default(),
             objects: Default::default(),
+            feeds: Default::default(),
             failure: Default::default(),
             seq: AtomicU64::new(0),
             // Greater than any number of an earlier process, whatever that one counted.

@@ -226,9 +226,21 @@ impl Partition {
         self.history.write().map_err(|error| Failed(format!("write history: {error}")))?;
         for record in work.records.drain(..) {
             count_verdict(&record);
+            if !work.told.contains(&record.app) {
+                work.told.push(record.app);
+            }
             self.window.count(&record, before);
         }
         Ok(())
+    }
+
+    /// Lets readers of the feed see what this step concluded.
+    fn publish(&self, work: &mut Work) {
+        if work.told.is_empty() || self.shared.failure.is_some() {
+            return;
+        }
+        *self.shared.ports[self.no].concluded.lock() = self.history.position();
+        work.told.drain(..).for_each(|app| self.shared.feeds.wake(app));
     }
 
     pub(super) fn sync_history(&mut self) -> Result<(), Failed> {
@@ -244,10 +256,11 @@ impl Partition {
             }
         };
         if committed.is_ok() {
-            // Before the answers: what is answered as let go is due.
+            // Before the answers: what is answered as let go is due, and has its events.
             for Released { entry, devices, at } in &work.due {
                 self.shared.logs.release(entry, devices, *at);
             }
+            self.publish(work);
         }
         for tell in work.answers.drain(..) {
             tell(answer.clone());
@@ -309,6 +322,7 @@ impl Partition {
         if self.pending.is_owing() && !failed {
             self.sync_history()?;
         }
+        self.publish(work);
         for tell in work.answers.drain(..) {
             tell(Ok(()));
         }

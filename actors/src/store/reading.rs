@@ -99,6 +99,11 @@ impl Partition {
                 let tasks = self.tasks(app, from, limit)?;
                 work.answer(reply, tasks);
             }
+            Later::Origins { app, ids, reply } => {
+                let origins: Result<Vec<_>, Failed> =
+                    ids.into_iter().map(|id| self.origin(app, id)).collect();
+                work.answer(reply, origins?);
+            }
             Later::Settle { reply } => work.answer(reply, ()),
             Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
         }

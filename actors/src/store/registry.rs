@@ -8,11 +8,11 @@ use carillon_sdk::api::{CreateKey, Scope};
 use super::credential::{first_generation, random_name};
 use super::nonces::bucket_of;
 use super::partition::Partition;
-use super::rows::{AnswerRow, AppRow, KeyRow, UserRow, encode};
+use super::rows::{AnswerRow, AppRow, KeyRow, encode};
 use super::tenants::LIVE_KEYS_MAX;
 use super::work::{Later, Op, Reply, Work, Write};
-use super::{Error, KeyInfo, Nonce, keys};
-use crate::model::{App, Device, User};
+use super::{Error, KeyInfo, Nonce, TagChange, Tagged, keys};
+use crate::model::{App, Device, Owner, User};
 
 impl Partition {
     pub(super) fn note_nonce(work: &mut Work, nonce: Option<Nonce>) {
@@ -89,8 +89,8 @@ impl Partition {
                 self.delete(device, reply, work);
             }
             Write::NameUser { user, reply } => {
-                if let Some(name) = self.people(user.app).and_then(|people| people.to_name(user.ordinal)) {
-                    work.batch.put(keys::user(user), encode(&UserRow { user_id: name }));
+                if let Some(row) = self.people(user.app).and_then(|people| people.to_name(user.ordinal)) {
+                    work.batch.put(keys::user(user), encode(&row));
                 }
                 work.answer(reply, ());
             }
@@ -110,9 +110,48 @@ impl Partition {
                     None => Self::refuse(reply, Error::DeviceUnknown),
                 }
             }
+            Write::Tag { app, members, change, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.tag(app, &members, &change, reply, work);
+            }
             // The rest is not the registry's.
             other => other.refuse(Error::Unavailable),
         }
+    }
+
+    /// Those whose tags change get a new row, in this commit.
+    fn tag(
+        &self,
+        app: App,
+        members: &[Owner],
+        change: &TagChange,
+        reply: Reply<Vec<Tagged>>,
+        work: &mut Work,
+    ) {
+        let Some(people) = self.people(app) else {
+            return work.answer(reply, vec![Tagged::Gone; members.len()]);
+        };
+        let mut outcomes = Vec::with_capacity(members.len());
+        for &member in members {
+            let row = match member {
+                Owner::Device(device) => people
+                    .tag_device(device.ordinal, change)
+                    .map(|row| row.map(|row| (keys::device(device), encode(&Some(row))))),
+                Owner::User(user) => people
+                    .tag_user(user.ordinal, change)
+                    .map(|row| row.map(|row| (keys::user(user), encode(&row)))),
+            };
+            outcomes.push(match row {
+                Ok(changed) => {
+                    if let Some((key, value)) = changed {
+                        work.batch.put(key, value);
+                    }
+                    Tagged::Done
+                }
+                Err(why) => why,
+            });
+        }
+        work.answer(reply, outcomes);
     }
 
     fn refuse<T>(reply: Reply<T>, error: Error) {
@@ -126,7 +165,7 @@ impl Partition {
         }
         let mut scopes = body.scopes;
         if scopes.is_empty() {
-            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys];
+            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys, Scope::Manage];
         }
         scopes.retain(|scope| *scope != Scope::Operator);
         let row = KeyRow {
@@ -174,7 +213,7 @@ impl Partition {
 
     /// Answered by the user's partition, once what nobody acked is the device's too.
     fn bind(&self, device: Device, user: Option<User>, reply: Reply<Option<User>>, work: &mut Work) {
-        let bound = self.people(device.app).and_then(|people| people.bind(device.ordinal, user));
+        let bound = self.people(device.app).and_then(|people| people.bind(device.ordinal, user, work.now));
         let Some((row, before)) = bound else { return Self::refuse(reply, Error::DeviceUnknown) };
         work.batch.put(keys::device(device), encode(&Some(row)));
         match user {

@@ -155,6 +155,11 @@ pub(super) struct RepeatRow {
     /// Of a broadcast: the number of devices answered.
     #[serde(default)]
     pub devices: u32,
+    /// The caller's own name for it.
+    #[serde(default)]
+    pub key: Option<String>,
+    #[serde(default)]
+    pub accepted_at: Timestamp,
 }
 
 impl RepeatRow {
@@ -200,11 +205,21 @@ pub(super) struct DeviceRow {
     pub last_seen_s: u32,
     /// Channel → token.
     pub vendor: BTreeMap<String, String>,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When a user was last bound or unbound, or it was registered; 0 in a row from before this
+    /// was kept.
+    #[serde(default)]
+    pub binding_changed_s: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UserRow {
     pub user_id: UserId,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use super::Hints;
 use super::credential::Keyring;
 use super::disk::Failed;
-use super::history::Reader;
+use super::feed::Feeds;
+use super::history::{Position, Reader};
 use super::idempotency::Answers;
 use super::intake::Intake;
 use super::log::Logs;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub answers: Arc<Answers>,
     pub logs: Logs,
     pub objects: Objects,
+    pub feeds: Feeds,
     pub ports: Vec<Port>,
     pub failure: Failure,
     /// The last place given out, in any partition.
@@ -49,6 +51,8 @@ pub(super) struct Port {
     pub intake: Intake<Op>,
     pub queues: Arc<Queues>,
     pub reader: Reader,
+    /// Up to here history is what was committed: readers of the feed go no further.
+    pub concluded: Mutex<Position>,
     /// Devices whose last-seen time or app version is to be written.
     pub seen: Mutex<AHashSet<Device>>,
     pub disk_bytes: AtomicU64,

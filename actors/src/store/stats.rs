@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::history::{Channel, Position, Reason, Record};
 use crate::model::{App, PushType, Task};
 
+pub(super) use self::rows::push_type_name;
 pub use self::rows::{Damaged, KIND, aggregate, expired, keep, range};
 
 /// App versions an app's statistics tell apart within a minute. Devices name their version

@@ -19,8 +19,8 @@ pub(super) const LIVE_KEYS_MAX: usize = 2;
 /// The id of the operator's key, which always exists.
 pub(super) const OPERATOR: &str = "operator";
 
-/// The intake queue of what belongs to no app.
-pub(super) const NO_APP: App = App(u32::MAX);
+/// What belongs to no app: its intake queue, and the operator's audit log.
+pub const NO_APP: App = App(u32::MAX);
 
 #[derive(Default)]
 pub(super) struct Tenants(RwLock<Inner>);

@@ -11,13 +11,17 @@ use tokio::sync::oneshot;
 
 use super::directory::Group;
 use super::disk::Batch;
+use super::feed::Origin;
 use super::history::{Channel, Reason, Record, Whom};
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
-use super::{Acked, AppInfo, Cursor, Enqueued, EntryView, Error, Idempotency, KeyInfo, Nonce, Targets};
+use super::{
+    Acked, AppInfo, Cursor, Enqueued, EntryView, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged,
+    Targets,
+};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -114,6 +118,14 @@ pub(super) enum Write {
         channel: String,
         token: String,
         reply: Reply<()>,
+    },
+    /// One outcome a member, in their order; all of this partition.
+    Tag {
+        app: App,
+        members: Vec<Owner>,
+        change: Arc<TagChange>,
+        nonce: Option<Nonce>,
+        reply: Reply<Vec<Tagged>>,
     },
     Answer {
         app: App,
@@ -226,6 +238,12 @@ pub(super) enum Later {
         limit: usize,
         reply: Reply<Vec<TaskView>>,
     },
+    /// Of messages with a derived id: what is known of them, one answer each.
+    Origins {
+        app: App,
+        ids: Vec<MessageId>,
+        reply: Reply<Vec<Option<Origin>>>,
+    },
     /// Answered when everything before it is in history.
     Settle {
         reply: Reply<()>,
@@ -292,6 +310,7 @@ impl Write {
             Self::Bind { reply, .. } => refuse(reply, error),
             Self::List { reply, .. } => refuse(reply, error),
             Self::VendorToken { reply, .. } => refuse(reply, error),
+            Self::Tag { reply, .. } => refuse(reply, error),
             Self::Answer { reply, .. } => refuse(reply, error),
             Self::Nonce { reply, .. } => refuse(reply, error),
             Self::Change { reply, .. } => refuse(reply, error),
@@ -313,6 +332,7 @@ impl Later {
                 | Self::Rows { .. }
                 | Self::Audited { .. }
                 | Self::Tasks { .. }
+                | Self::Origins { .. }
                 | Self::Settle { .. }
         )
     }
@@ -331,6 +351,7 @@ impl Later {
             Self::Rows { reply, .. } => refuse(reply, error),
             Self::Audited { reply, .. } => refuse(reply, error),
             Self::Tasks { reply, .. } => refuse(reply, error),
+            Self::Origins { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
             Self::Ack { .. }
             | Self::AckHeld { .. }
@@ -363,6 +384,8 @@ pub(super) struct Work {
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
+    /// Apps of which history was written.
+    pub told: SmallVec<[App; 4]>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -395,6 +418,7 @@ impl Work {
             due: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
+            told: SmallVec::new(),
         }
     }
 

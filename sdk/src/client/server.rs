@@ -18,6 +18,11 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod events;
+mod templates;
+
+pub use events::EventsQuery;
+
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +49,8 @@ pub enum Error {
     Dots(String),
     #[error("an idempotency key that cannot stand in a header")]
     IdempotencyKey,
+    #[error("an ETag that cannot stand in a header")]
+    Etag,
     #[error("call the server")]
     Http(#[from] reqwest::Error),
     #[error("{}: {} {}", .0.status, .0.title, .0.detail)]

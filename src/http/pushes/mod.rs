@@ -1,6 +1,7 @@
 //! `POST /v1/pushes`: the request for which the rest exists.
 
 mod parse;
+mod words;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,6 +15,9 @@ use sha2::{Digest, Sha256};
 use super::caller::Caller;
 use super::{Code, Refused, State};
 use parse::{Draft, Targets, parse_push};
+
+pub(super) use parse::data_text;
+pub(super) use words::variables_missing;
 
 /// Longest Idempotency-Key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
@@ -32,7 +36,10 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Push)?;
     let idempotency = idempotency(&request, app, caller.bytes())?;
-    let draft = parse_push(caller.json()?, state.engine.limits())?;
+    let mut asked: PushRequest = caller.json()?;
+    let from_template = asked.template.is_some();
+    let options = words::of_template(&state, app, &mut asked)?;
+    let draft = parse_push(asked, state.engine.limits())?;
     let to = resolve(&state, app, &draft.targets);
     if let To::Devices(devices) = &to
         && devices.iter().all(|device| *device == Device::unknown(app))
@@ -42,8 +49,23 @@ pub(super) async fn create(
     }
     let nonce = caller.nonce();
     let Draft { targets, title, body, data, uri, look, ttl, lane, collapse_key, silent } = draft;
-    let push =
-        Push { app, to, title, body, data, uri, look, ttl, lane, collapse_key, silent, idempotency, nonce };
+    let push = Push {
+        app,
+        to,
+        title,
+        body,
+        data,
+        uri,
+        look,
+        options,
+        ttl,
+        lane,
+        collapse_key,
+        silent,
+        from_template,
+        idempotency,
+        nonce,
+    };
     let pushed = state.engine.push(push).await?;
     answer(&targets, &pushed)
 }

@@ -39,7 +39,7 @@ pub(super) enum Targets {
 
 pub(super) fn parse_push(request: PushRequest, limits: &Limits) -> Result<Draft, Refused> {
     let targets = targets(request.to, limits.targets_max)?;
-    let data = request.data.as_ref().map(data).transpose()?;
+    let data = request.data.as_ref().map(|data| data_text(data, "/data")).transpose()?;
     let empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
     if !request.silent && empty(&request.title) && empty(&request.body) && data.is_none() {
         return Err(Refused::because(Code::ContentMissing, "title, body or data, unless it is silent"));
@@ -85,13 +85,14 @@ fn few_and_different<T: Hash + Eq>(ids: Vec<T>, pointer: &str, most: usize) -> R
     Ok(ids)
 }
 
-fn data(value: &Value) -> Result<String, Refused> {
+/// A JSON object of bounded depth, as text.
+pub(in super::super) fn data_text(value: &Value, pointer: &str) -> Result<String, Refused> {
     if !value.is_object() {
-        return Err(Refused::at(Code::DataInvalid, "/data", "expected an object"));
+        return Err(Refused::at(Code::DataInvalid, pointer, "expected an object"));
     }
     if !shallow(value, DATA_DEPTH_MAX) {
         let detail = format!("nested deeper than {DATA_DEPTH_MAX}");
-        return Err(Refused::at(Code::DataInvalid, "/data", detail));
+        return Err(Refused::at(Code::DataInvalid, pointer, detail));
     }
     Ok(value.to_string())
 }

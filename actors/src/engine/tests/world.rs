@@ -141,10 +141,12 @@ impl World {
             data: None,
             uri: None,
             look: None,
+            options: None,
             ttl: HOUR,
             lane: Lane::Normal,
             collapse_key: None,
             silent: false,
+            from_template: false,
             idempotency: None,
             nonce: None,
         }

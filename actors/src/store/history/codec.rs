@@ -116,6 +116,13 @@ pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
     })
 }
 
+/// Whose record it is, without reading all of it.
+pub(super) fn app_of(body: &[u8]) -> Option<App> {
+    let mut from = body.get(8 + 16..)?;
+    varint::take(&mut from)?;
+    varint::take(&mut from)?.try_into().ok().map(App)
+}
+
 fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (front, rest) = from.split_first_chunk()?;
     *from = rest;

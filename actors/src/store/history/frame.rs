@@ -52,6 +52,23 @@ fn intact(bytes: &[u8], body_max: usize) -> Option<&[u8]> {
     (crc32fast::hash(body) == crc).then_some(body)
 }
 
+/// What stands at the front of some bytes that may end within a frame.
+pub(super) enum Front<'a> {
+    Whole(&'a [u8]),
+    /// A frame that goes on beyond the bytes at hand: it has so many.
+    Cut(usize),
+    Damaged,
+}
+
+pub(super) fn front(bytes: &[u8]) -> Front<'_> {
+    match head(bytes) {
+        None => Front::Cut(HEAD),
+        Some((len, _)) if !(BODY_MIN..=BODY_MAX).contains(&len) => Front::Damaged,
+        Some((len, _)) if HEAD + len > bytes.len() => Front::Cut(HEAD + len),
+        Some(_) => intact(bytes, BODY_MAX).map_or(Front::Damaged, Front::Whole),
+    }
+}
+
 /// The body of the frame at `offset`; none when it is damaged.
 pub(super) fn read(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; READ_AHEAD];
@@ -68,7 +85,7 @@ pub(super) fn read(file: &File, offset: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Fills `to` as far as the file goes.
-fn fill(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn fill(file: &File, to: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut have = 0;
     while have < to.len() {
         match file.read_at(&mut to[have..], offset + have as u64) {

@@ -16,6 +16,7 @@
 mod buffer;
 mod codec;
 mod days;
+mod feed;
 mod frame;
 mod index;
 mod reader;
@@ -37,6 +38,7 @@ use self::days::Day;
 use self::segment::{Segment, Segments};
 
 pub(super) use self::codec::{platform_code, platform_of, push_type_of};
+pub(super) use self::feed::{Follow, Followed};
 pub use self::reader::Reader;
 pub use self::record::{Channel, MessageHead, Reason, Record, Whom};
 pub use self::segment::Position;

@@ -10,6 +10,8 @@ use roaring::RoaringBitmap;
 use super::*;
 use crate::model::{App, PushType};
 
+mod following;
+
 const DAY: u64 = 86_400_000;
 /// 2025-11-27, midnight.
 const MIDNIGHT: u64 = 1_764_201_600_000;

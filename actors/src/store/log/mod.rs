@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::chunks::{Mark, chunks_of, encode};
 use self::marks::Marks;
 pub(super) use self::marks::{Ended, Fresh};
-use super::DeviceInfo;
+use super::directory::OfApp;
 use super::disk::Failed;
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Seq, Task};
@@ -151,8 +151,8 @@ impl LogEntry {
     }
 
     #[must_use]
-    pub(super) fn is_meant_for(&self, device: &DeviceInfo) -> bool {
-        matches!(&self.reach, Reach::Rule(rule) if rule.audience.has(device))
+    pub(super) fn is_meant_for(&self, ordinal: u32, people: &OfApp) -> bool {
+        matches!(&self.reach, Reach::Rule(rule) if people.has(ordinal, &rule.audience))
     }
 
     /// A device the rule means: released with the next commit.

@@ -12,7 +12,7 @@ use crate::store::Enqueued;
 use crate::store::disk::{Failed, Rows};
 use crate::store::history::MessageHead;
 use crate::store::keys;
-use crate::store::rows::{Devices, MessageRow, Owners, PendingRow, RepeatRow, UserRow, decode, encode};
+use crate::store::rows::{Devices, MessageRow, Owners, PendingRow, RepeatRow, decode, encode};
 use crate::store::work::{Arrived, Work};
 
 impl Pending {
@@ -77,6 +77,7 @@ impl Pending {
     ) {
         let kept = message.expires_at.max(message.accepted_at + self.limits.repeat_keep);
         row.until = message.repeat_until.unwrap_or_default().max(kept);
+        (row.key, row.accepted_at) = (message.key.clone(), message.accepted_at);
         work.batch.put(keys::repeat(message.id), encode(&row));
         self.repeats.insert(message.id, row);
     }
@@ -126,9 +127,9 @@ impl Pending {
             acked: Devices::new(),
         };
         if let Owner::User(user) = owner
-            && let Some(name) = desk.people.to_name(user.ordinal)
+            && let Some(row) = desk.people.to_name(user.ordinal)
         {
-            desk.work.batch.put(keys::user(user), encode(&UserRow { user_id: name }));
+            desk.work.batch.put(keys::user(user), encode(&row));
         }
         desk.work.batch.put(keys::pending(owner, message.lane, seq), row.encode());
         let before = self.queues.enter(owner, seq, &row);

@@ -58,14 +58,10 @@ impl Store {
     /// leaves it to the sweep.
     pub(super) fn join(&self, device: Device) {
         let (now, log) = (self.now(), self.log(device.app));
-        let mut info = None;
+        let Some(people) = self.0.shared.tenants.get(device.app) else { return };
         let mut wanted = false;
-        for entry in log.iter().filter(|entry| entry.may_join(device.ordinal, now)) {
-            if info.is_none() {
-                info = self.device_info(device);
-            }
-            let Some(info) = &info else { return };
-            if entry.is_meant_for(info) {
+        for entry in log.iter() {
+            if entry.may_join(device.ordinal, now) && entry.is_meant_for(device.ordinal, &people) {
                 entry.want(device.ordinal);
                 wanted = true;
             }

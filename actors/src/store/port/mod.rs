@@ -6,6 +6,7 @@ mod log;
 mod pushes;
 mod reading;
 mod sessions;
+mod tags;
 mod time;
 
 use carillon_sdk::Timestamp;

@@ -88,11 +88,16 @@ impl Store {
             // Whoever asked may have gone.
             let _ = reply.send(Ok(records));
         });
+        self.read_files(job)?;
+        answer.await.unwrap_or(Err(Error::Unavailable))
+    }
+
+    /// Hands work to the thread that reads files.
+    pub(in crate::store) fn read_files(&self, job: Job) -> Result<(), Error> {
         self.0.jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => Error::Full,
             TrySendError::Disconnected(_) => Error::Unavailable,
-        })?;
-        answer.await.unwrap_or(Err(Error::Unavailable))
+        })
     }
 
     /// How a message was pushed that this device was sent, and whether it reported this already.

@@ -33,7 +33,7 @@ impl Store {
             return None;
         }
         let before = self.0.shared.sessions.open(device, epoch, shard);
-        people.seen(device.ordinal, self.now());
+        people.seen(device.ordinal, self.now(), || self.session(device).is_some());
         self.to_write(device);
         self.join(device);
         let user = people.bound_user(device.ordinal);
@@ -47,7 +47,7 @@ impl Store {
         if self.0.shared.sessions.close(device, epoch)
             && let Some(people) = self.0.shared.tenants.get(device.app)
         {
-            people.seen(device.ordinal, self.now());
+            people.seen(device.ordinal, self.now(), || self.session(device).is_some());
             self.to_write(device);
         }
     }

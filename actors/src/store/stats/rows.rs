@@ -209,7 +209,7 @@ impl Dims {
             Dimension::Platform => self.platform.map(platform),
             Dimension::AppVersion => self.app_version.as_deref(),
             Dimension::Channel => Some(self.channel.as_str()),
-            Dimension::PushType => Some(push_type(self.push_type)),
+            Dimension::PushType => Some(push_type_name(self.push_type)),
             Dimension::Reason => self.reason.map(Reason::as_str),
             Dimension::Task => return self.task.map_or_else(|| NO_TASK.to_owned(), |task| task.to_string()),
         };
@@ -239,7 +239,7 @@ const fn platform(platform: Platform) -> &'static str {
     }
 }
 
-const fn push_type(push_type: PushType) -> &'static str {
+pub(in crate::store) const fn push_type_name(push_type: PushType) -> &'static str {
     match push_type {
         PushType::Single => "single",
         PushType::Multiple => "multiple",

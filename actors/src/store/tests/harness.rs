@@ -187,6 +187,7 @@ impl Bench {
             options: None,
             repeat_until: None,
             revokes: None,
+            key: None,
         }
     }
 

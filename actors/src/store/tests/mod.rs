@@ -3,6 +3,7 @@
 mod contract;
 mod entries;
 mod faults;
+mod feed;
 mod harness;
 mod layout;
 mod queues;

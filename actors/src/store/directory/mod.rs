@@ -1,0 +1,55 @@
+//! Who there is: devices and users of an app, in memory, rebuilt from the rows at start. A device
+//! costs about 200 bytes here, its own id included.
+//!
+//! ```text
+//!  devices ─┬─ by id, by ordinal
+//!           └─ index: platform, version, maker, …, tag → which devices    evaluate: Audience → devices
+//!  users ───── by id, by ordinal → devices, tags
+//! ```
+
+mod devices;
+mod evaluate;
+mod index;
+mod tags;
+mod users;
+
+use std::sync::Arc;
+
+use carillon_sdk::api::Platform;
+use parking_lot::RwLock;
+
+pub use self::evaluate::AudienceCount;
+pub use self::tags::{TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
+
+use self::devices::Devices;
+use self::users::Users;
+use super::AppInfo;
+use crate::model::{Device, User};
+
+/// One app's devices and users. Where both locks are held, devices' was taken first.
+pub(super) struct OfApp {
+    pub info: AppInfo,
+    devices: RwLock<Devices>,
+    users: RwLock<Users>,
+}
+
+/// What statistics tell devices apart by.
+pub(super) type Group = (Platform, Option<Arc<str>>);
+
+impl OfApp {
+    #[must_use]
+    pub(super) fn new(info: AppInfo) -> Self {
+        Self { info, devices: RwLock::default(), users: RwLock::default() }
+    }
+
+    const fn device(&self, ordinal: u32) -> Device {
+        Device { app: self.info.app, ordinal }
+    }
+
+    const fn user_at(&self, ordinal: u32) -> User {
+        User { app: self.info.app, ordinal }
+    }
+}
+
+#[cfg(test)]
+mod tests;
