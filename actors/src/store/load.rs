@@ -8,17 +8,21 @@ use ahash::{AHashMap, AHashSet};
 use carillon_sdk::Timestamp;
 
 use super::decided::Decided;
+use super::directory::OfApp;
 use super::disk::{Failed, Rows};
 use super::history::History;
 use super::keys;
-use super::log::LogEntry;
+use super::log::{LogEntry, Mark, Reach, Rule, chunks_of, encode as encode_chunk};
 use super::partition::Partition;
-use super::pending::{Desk, Pending, PendingLimits};
-use super::rows::{AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode};
+use super::pending::{Desk, Owed, Pending, PendingLimits};
+use super::rows::{
+    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode, encode,
+};
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
 use super::work::Work;
 use super::{Idempotency, OpenError};
+use crate::audience::Audience;
 use crate::encoded::Encoded;
 use crate::model::{Owner, Seq};
 
@@ -120,13 +124,18 @@ fn partition(
     let promised =
         promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
     shared.seq.fetch_max(promised, Ordering::SeqCst);
-    broadcasts(shared, &rows)?;
     objects(shared, &rows)?;
     answers(shared, &rows)?;
     nonces(shared, &rows)?;
     let mut work = Work::new(now);
     let mut pending = Pending::new(Arc::clone(&shared.ports[no].queues), limits(shared));
+    broadcasts(shared, &rows, &mut pending)?;
     let (mut window, mut decided) = window(&rows, &history)?;
+    decided.groups().for_each(|(app, id, devices)| {
+        if let Some(entry) = shared.logs.find(app, id) {
+            entry.settle(devices);
+        }
+    });
     queues(shared, &rows, &mut pending, &mut decided, &mut work)?;
     let before = history.position();
     let records = work.records.drain(..);
@@ -204,22 +213,53 @@ fn devices(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
     })
 }
 
-fn broadcasts(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(), Failed> {
+    let mut unrecorded = Vec::new();
     each(rows, keys::BROADCAST, |key, value| {
         let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
         shared.tenants.skip(app);
         let row: BroadcastRow = decode(value)?;
         let due = Arc::new(Encoded::new(&row.message, None, seq, None));
-        shared.logs.push(Arc::new(LogEntry::new(app, due)));
+        if row.reach == Reach::Unrecorded {
+            unrecorded.push((app, seq, row));
+        } else {
+            shared.logs.push(Arc::new(LogEntry::new(app, due, row.reach)));
+        }
         Ok(())
     })?;
-    each(rows, keys::CHUNK, |key, value| {
-        let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
-        match shared.logs.of(app).iter().find(|entry| entry.due.seq == seq) {
-            Some(entry) => entry.restore(value),
-            None => Ok(()),
+    for (app, seq, row) in unrecorded {
+        if let Some(people) = shared.tenants.get(app) {
+            record_reach(shared, &people, seq, row, pending);
         }
-    })
+    }
+    for kind in [keys::SETTLED, keys::MARKS] {
+        each(rows, kind, |key, value| {
+            let (app, seq, mark) = keys::parse_chunk(key).ok_or_else(no_key)?;
+            match shared.logs.of(app).iter().find(|entry| entry.due.seq == seq) {
+                Some(entry) => entry.restore(mark, value),
+                None => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// A broadcast of a build that did not say whom it had been let go to: the devices there are now.
+fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pending: &mut Pending) {
+    let app = people.info.app;
+    let judged = people.judge(&Audience::Everybody);
+    let reach =
+        Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });
+    let due = Arc::new(Encoded::new(&row.message, None, seq, None));
+    let entry = Arc::new(LogEntry::new(app, due, reach.clone()));
+    for chunk in chunks_of(&judged.fitting) {
+        let key = keys::chunk(app, seq, Mark::Released, chunk);
+        pending.owe(Owed::Put { key, value: encode_chunk(&judged.fitting, chunk) });
+    }
+    let value = encode(&BroadcastRow { reach, ..row });
+    pending.owe(Owed::Put { key: keys::broadcast(app, seq), value });
+    entry.release(&judged.fitting, seq);
+    shared.logs.push(entry);
 }
 
 fn objects(shared: &Shared, rows: &Rows) -> Result<(), Failed> {

@@ -27,7 +27,7 @@ use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
 use super::stats::Window;
-use super::work::{Arrived, Later, Op, Work, Write};
+use super::work::{Arrived, Later, Op, Released, Work, Write};
 use super::{DueHint, Error};
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Due, Message, Owner, Seq, ShardNo};
@@ -137,6 +137,7 @@ impl Partition {
                 self.write(write, work)?;
             }
         }
+        self.finish_releases(work);
         if self.drawn > self.promised {
             self.promised = Seq(self.drawn.0 + SEQ_BLOCK);
             work.batch.put(keys::single(keys::SEQ), self.promised.0.to_be_bytes().to_vec());
@@ -165,6 +166,14 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.broadcast(&message, &audience, reply, work)?;
             }
+            Write::Plan { message, targets, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.plan(&message, targets, reply, work);
+            }
+            Write::Release { app, task, devices, reply } => {
+                self.release(app, task, devices, reply, work);
+            }
+            Write::Join { app } => self.join(app, work),
             Write::List { device, user, before, reply } => {
                 if let Some(people) = self.people(device.app) {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -246,8 +255,11 @@ impl Partition {
                 Err(Error::Unknown)
             }
         };
-        // Before the answers, so that who was answered finds its events.
         if committed.is_ok() {
+            // Before the answers: what is answered as let go is due, and has its events.
+            for Released { entry, devices, at } in &work.due {
+                self.shared.logs.release(entry, devices, *at);
+            }
             self.publish(work);
         }
         for tell in work.answers.drain(..) {
@@ -258,8 +270,8 @@ impl Partition {
             return;
         }
         self.hint(std::mem::take(&mut work.arrived));
-        for entry in work.broadcasts.drain(..) {
-            self.shared.hints.broadcast(entry);
+        for Released { entry, devices, .. } in work.due.drain(..) {
+            self.shared.hints.broadcast(entry, Arc::new(devices));
         }
         for (partition, op) in work.follow_ups.drain(..) {
             self.shared.ports[partition].intake.follow_up(op);

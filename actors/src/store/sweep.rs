@@ -49,6 +49,9 @@ impl Partition {
         work: &mut Work,
     ) -> Result<(), Failed> {
         let mut more = self.write_seen(work);
+        if self.room {
+            self.join_all(work);
+        }
         if self.shared.clock.settled() {
             more |= self.drop_nonces(now, work)?;
             more |= self.drop_answers(now, work);

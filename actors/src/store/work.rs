@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carillon_sdk::api::{CreateApp, CreateKey, Granularity, RegisterDevice, ReportKind, Step};
 use carillon_sdk::{KeyId, MessageId, Timestamp};
+use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,10 @@ use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
-use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged};
+use super::{
+    Acked, AppInfo, Cursor, Enqueued, EntryView, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged,
+    Targets,
+};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -43,6 +47,25 @@ pub(super) enum Write {
         audience: Audience,
         nonce: Option<Nonce>,
         reply: Reply<u32>,
+    },
+    /// Opens a campaign's entry, with its targets.
+    Plan {
+        message: Arc<Message>,
+        targets: Targets,
+        nonce: Option<Nonce>,
+        reply: Reply<EntryView>,
+    },
+    /// Lets a campaign go to some of its targets.
+    Release {
+        app: App,
+        task: Task,
+        devices: RoaringBitmap,
+        reply: Reply<Option<u64>>,
+    },
+    /// Lets go what devices that came later want of the app's log. Nobody waits for it; a sweep
+    /// does the same.
+    Join {
+        app: App,
     },
     CreateApp {
         body: CreateApp,
@@ -183,6 +206,11 @@ pub(super) enum Later {
         user: User,
         group: Group,
     },
+    /// Let go to devices that were deleted before: their verdict.
+    Reject {
+        entry: Arc<LogEntry>,
+        devices: RoaringBitmap,
+    },
     /// And its app's broadcasts.
     Unlog {
         device: Device,
@@ -272,6 +300,9 @@ impl Write {
         match self {
             Self::Enqueue { reply, .. } => refuse(reply, error),
             Self::Broadcast { reply, .. } => refuse(reply, error),
+            Self::Plan { reply, .. } => refuse(reply, error),
+            Self::Release { reply, .. } => refuse(reply, error),
+            Self::Join { .. } => {}
             Self::CreateApp { reply, .. } => refuse(reply, error),
             Self::CreateKey { reply, .. } => refuse(reply, error),
             Self::RevokeKey { reply, .. } => refuse(reply, error),
@@ -330,6 +361,7 @@ impl Later {
             | Self::Online { .. }
             | Self::Forget { .. }
             | Self::Unlist { .. }
+            | Self::Reject { .. }
             | Self::Unlog { .. } => {}
         }
     }
@@ -347,7 +379,10 @@ pub(super) struct Work {
     pub records: Vec<Record>,
     pub answers: Vec<Answer>,
     pub arrived: Vec<Arrived>,
-    pub broadcasts: Vec<Arc<LogEntry>>,
+    /// What is let go, to be finished when all is decided.
+    pub released: Vec<Released>,
+    /// And once that is on disk, to be told.
+    pub due: Vec<Released>,
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
@@ -365,6 +400,13 @@ pub(super) struct Arrived {
     pub message: Arc<Message>,
 }
 
+/// Devices an entry is let go to, and the release's place.
+pub(super) struct Released {
+    pub entry: Arc<LogEntry>,
+    pub devices: RoaringBitmap,
+    pub at: Seq,
+}
+
 impl Work {
     #[must_use]
     pub(super) fn new(now: Timestamp) -> Self {
@@ -374,7 +416,8 @@ impl Work {
             records: Vec::new(),
             answers: Vec::new(),
             arrived: Vec::new(),
-            broadcasts: Vec::new(),
+            released: Vec::new(),
+            due: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),

@@ -2,6 +2,7 @@
 
 mod apps;
 mod devices;
+mod log;
 mod pushes;
 mod reading;
 mod sessions;
