@@ -9,7 +9,6 @@ pub mod devices;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
-mod mpaas;
 pub mod operations;
 pub mod serve;
 pub mod settings;

@@ -12,19 +12,21 @@
 mod apps;
 mod audit;
 mod body;
-pub(crate) mod caller;
+mod caller;
+mod campaigns;
 mod code;
 mod devices;
 mod events;
 mod index;
 mod keys;
-pub(crate) mod manners;
+mod lists;
+mod manners;
 mod messages;
 mod openapi;
 mod page;
 mod problem;
 mod pushes;
-pub(crate) mod rate;
+mod rate;
 mod registering;
 mod routes;
 mod spool;
@@ -39,14 +41,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::guard::fn_guard;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use carillon_actors::engine::Engine;
 use carillon_sdk::KeyId;
 use carillon_sdk::api::DeviceAddresses;
 
-use crate::{config, mpaas};
+use crate::config;
 pub use code::Code;
 pub use problem::Refused;
 use rate::Buckets;
@@ -55,16 +56,15 @@ use spool::Spool;
 
 /// What the handlers share, over all workers.
 pub struct State {
-    pub(crate) engine: Engine,
+    engine: Engine,
     /// Where a device that registers is told to connect.
     addresses: DeviceAddresses,
     /// In dev: the certificate that signs the device listener's.
     ca_pem: Option<String>,
-    pub(crate) http: config::Http,
-    pub(crate) mpaas: config::Mpaas,
-    pub(crate) keys: Buckets<KeyId>,
+    http: config::Http,
+    keys: Buckets<KeyId>,
     clients: Buckets<IpAddr>,
-    pub(crate) auth_failures: Buckets<IpAddr>,
+    auth_failures: Buckets<IpAddr>,
     registering: Registering,
     spool: Spool,
 }
@@ -74,7 +74,6 @@ impl State {
     pub fn new(
         engine: Engine,
         http: config::Http,
-        mpaas: config::Mpaas,
         rates: &config::Rates,
         addresses: DeviceAddresses,
         ca_pem: Option<String>,
@@ -86,7 +85,6 @@ impl State {
             addresses,
             ca_pem,
             http,
-            mpaas,
             keys: Buckets::new(rates.key, rates.buckets_max),
             clients: Buckets::new(rates.client, rates.buckets_max),
             auth_failures: Buckets::new(rates.auth_failures, rates.buckets_max),
@@ -98,10 +96,6 @@ impl State {
 /// Every route of the API, over `state`.
 pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
-        if state.mpaas.enabled {
-            let face = web::resource("/").guard(fn_guard(mpaas::is_addressed));
-            config.service(face.default_service(web::to(mpaas::serve)));
-        }
         config.app_data(state);
         routes::register(config);
     }
@@ -110,7 +104,6 @@ pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig
 /// Every series of the API at 0, so that a rate has a beginning.
 pub fn begin_metrics() {
     manners::begin_metrics();
-    mpaas::begin_metrics();
 }
 
 /// How long an idle connection is kept for the caller's next request. Longer than what load

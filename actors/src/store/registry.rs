@@ -52,12 +52,11 @@ impl Partition {
                 let found = self.revoke_key(app, &key, work);
                 work.answer(reply, found);
             }
-            Write::Register { device, body, claim, nonce, reply } => {
+            Write::Register { device, body, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 let people = self.people(device.app);
-                let first = claim.then(first_generation);
-                let registered =
-                    people.and_then(|people| people.register(device.ordinal, &body, work.now, first));
+                let registered = people
+                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
                 if let Some((row, _)) = &registered {
                     work.batch.put(keys::device(device), encode(&Some(row)));
                 }

@@ -88,8 +88,6 @@ pub(super) enum Write {
     Register {
         device: Device,
         body: Box<RegisterDevice>,
-        /// Whether a credential is given out for it.
-        claim: bool,
         nonce: Option<Nonce>,
         reply: Reply<Option<(DeviceRow, bool)>>,
     },
