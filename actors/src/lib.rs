@@ -27,6 +27,8 @@ mod supervise;
 
 mod shard;
 
+pub mod receipts;
+
 mod turns;
 mod user;
 

@@ -2,7 +2,7 @@
 //! and the init system is its supervisor.
 //!
 //! ```text
-//!  Root ──makes──▶ Metrics, Scheduler, Shard × core
+//!  Root ──makes──▶ Metrics, Scheduler, Receipts × app, Shard × core
 //!    ▲───Mourn────────┘
 //!    └─ over budget, or panicked: exit with status 70; nothing accepted is lost by that
 //! ```
@@ -15,7 +15,8 @@ use actix_rt::ArbiterHandle;
 use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::metrics::Metrics;
-use crate::model::ShardNo;
+use crate::model::{App, ShardNo};
+use crate::receipts::{self, Receipts, Reconcile};
 use crate::scheduler::Scheduler;
 use crate::shard::{CrashOne, Shard};
 use crate::supervise::{Budget, Children, Death, Mourn, Notices, Obituary};
@@ -27,14 +28,22 @@ pub const EXIT_STATUS: i32 = 70;
 pub(crate) enum RootChild {
     Metrics,
     Scheduler,
+    Receipts(App),
     Shard(ShardNo),
 }
 
 enum ChildAddress {
     Metrics(Addr<Metrics>),
     Scheduler(Addr<Scheduler>),
+    Receipts(Addr<Receipts>),
     Shard,
 }
+
+/// Sent by the engine when the way out is open. No reply: apps with receipts to deliver get their
+/// actor, now and whenever one begins to have some.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct OpenReceipts;
 
 /// Sent by the engine to make one actor of a kind panic. No reply.
 #[derive(actix::Message)]
@@ -82,6 +91,7 @@ impl Root {
         let address = match child {
             RootChild::Metrics => ChildAddress::Metrics(Metrics::new(shared, obituary).start()),
             RootChild::Scheduler => ChildAddress::Scheduler(Scheduler::new(shared, obituary).start()),
+            RootChild::Receipts(app) => ChildAddress::Receipts(Receipts::new(shared, app, obituary).start()),
             RootChild::Shard(number) => {
                 let Some(arbiter) = self.arbiters.get(usize::from(number.0)) else { return };
                 let address =
@@ -114,6 +124,13 @@ impl Handler<Mourn> for Root {
             if self.children.bury(&key, life).is_none() || self.finished {
                 continue;
             }
+            if let (RootChild::Receipts(app), false) = (key, panicked) {
+                // It had nothing left to deliver, which is no death; unless that changed just now.
+                if receipts::is_needed(&self.shared, app) {
+                    self.make(key);
+                }
+                continue;
+            }
             if !self.budget.bear(self.shared.clock.monotonic_ms()) {
                 tracing::error!("too many deaths in a minute; the process exits");
                 self.shared.exit(EXIT_STATUS);
@@ -124,9 +141,34 @@ impl Handler<Mourn> for Root {
             Counters::restarted(match key {
                 RootChild::Metrics => Kind::Metrics,
                 RootChild::Scheduler => Kind::Scheduler,
+                RootChild::Receipts(_) => Kind::Receipts,
                 RootChild::Shard(_) => Kind::Shard,
             });
             self.make(key);
+        }
+    }
+}
+
+impl Handler<OpenReceipts> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: OpenReceipts, ctx: &mut Context<Self>) {
+        ctx.add_message_stream(receipts::reconciles(self.shared.store.roads_changed()));
+    }
+}
+
+impl Handler<Reconcile> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconcile, _: &mut Context<Self>) {
+        for info in self.shared.store.apps() {
+            let child = RootChild::Receipts(info.app);
+            if !self.finished
+                && self.children.get_mut(&child).is_none()
+                && receipts::is_needed(&self.shared, info.app)
+            {
+                self.make(child);
+            }
         }
     }
 }
@@ -138,7 +180,7 @@ impl Handler<CrashKind> for Root {
         match kind {
             Kind::Root => panic!("the Root was told to crash"),
             Kind::Store => self.shared.store.crash(),
-            Kind::Metrics | Kind::Scheduler => {
+            Kind::Metrics | Kind::Scheduler | Kind::Receipts => {
                 for child in self.children.values() {
                     // A child too busy to hear this is not crashed: the caller sees that it lives.
                     let _ = match (kind, child) {
@@ -146,6 +188,7 @@ impl Handler<CrashKind> for Root {
                         (Kind::Scheduler, ChildAddress::Scheduler(address)) => {
                             address.try_send(Crash).is_ok()
                         }
+                        (Kind::Receipts, ChildAddress::Receipts(address)) => address.try_send(Crash).is_ok(),
                         _ => false,
                     };
                 }
@@ -171,6 +214,7 @@ impl Handler<Finish> for Root {
             let _ = match child {
                 ChildAddress::Metrics(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Scheduler(address) => address.try_send(Finish).is_ok(),
+                ChildAddress::Receipts(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Shard => true,
             };
         }

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod endpoint;
 pub mod events;
 pub mod exit;
 pub mod key;
@@ -43,6 +44,8 @@ pub enum Command {
     Message(message::Args),
     /// What happened, one device at a time; with --follow as it happens
     Events(events::Args),
+    /// Where receipts go: make, list, test and replay endpoints
+    Endpoint(endpoint::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates

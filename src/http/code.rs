@@ -69,6 +69,12 @@ pub enum Code {
     TemplatesFull,
     VersionMismatch,
 
+    EndpointUnknown,
+    EndpointInvalid,
+    EndpointsFull,
+    EndpointDisabled,
+    ReplayRunning,
+
     Busy,
     Unavailable,
     OutcomeUnknown,
@@ -135,6 +141,11 @@ impl Code {
         Self::TemplateInvalid,
         Self::TemplatesFull,
         Self::VersionMismatch,
+        Self::EndpointUnknown,
+        Self::EndpointInvalid,
+        Self::EndpointsFull,
+        Self::EndpointDisabled,
+        Self::ReplayRunning,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -242,6 +253,17 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            _ => self.row_of_receipts(),
+        }
+    }
+
+    const fn row_of_receipts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::EndpointUnknown => ("endpoint_unknown", 404, "There is no such endpoint"),
+            Self::EndpointInvalid => ("endpoint_invalid", 400, "The endpoint is not well formed"),
+            Self::EndpointsFull => ("endpoints_full", 409, "The app has as many endpoints as it may have"),
+            Self::EndpointDisabled => ("endpoint_disabled", 409, "The endpoint is disabled"),
+            Self::ReplayRunning => ("replay_running", 409, "A replay for this endpoint is under way"),
             _ => self.row_of_push(),
         }
     }

@@ -15,6 +15,7 @@ mod body;
 mod caller;
 mod code;
 mod devices;
+mod endpoints;
 mod events;
 mod index;
 mod keys;

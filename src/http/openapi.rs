@@ -9,9 +9,9 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{endpoints, events};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,6 +29,14 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         users::read,
         pushes::create,
         messages::read,
+        endpoints::create,
+        endpoints::list,
+        endpoints::read,
+        endpoints::change,
+        endpoints::delete,
+        endpoints::rotate,
+        endpoints::replay,
+        endpoints::test,
         events::read,
         stats::read,
         keys::list,

@@ -17,6 +17,7 @@ mod manners;
 mod operators;
 mod promises;
 mod pushes;
+mod receipts;
 mod statistics;
 mod supervision;
 mod templates;

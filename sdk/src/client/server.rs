@@ -18,6 +18,7 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod endpoints;
 mod events;
 mod templates;
 
