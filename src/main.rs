@@ -29,6 +29,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Message(args) => cli::client(cli::message::run(args)),
         Command::Events(args) => cli::client(cli::events::run(args)),
         Command::Stats(args) => cli::client(cli::stats::run(args)),
+        Command::Schedule(args) => cli::client(cli::schedule::run(args)),
         Command::Template(args) => cli::client(cli::template::run(args)),
         Command::Audit(args) => cli::client(cli::audit::run(args)),
         Command::Key(args) => cli::client(cli::key::run(args)),

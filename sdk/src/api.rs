@@ -14,6 +14,7 @@ pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
+pub mod schedules;
 pub mod templates;
 
 /// The kind of device.

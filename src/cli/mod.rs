@@ -12,6 +12,7 @@ pub mod key;
 pub mod message;
 pub mod out;
 pub mod push;
+pub mod schedule;
 pub mod server;
 pub mod stats;
 pub mod template;
@@ -47,6 +48,8 @@ pub enum Command {
     Stats(stats::Args),
     /// Make, change, preview and delete templates
     Template(template::Args),
+    /// Pushes at a time to come: make, list, show and cancel
+    Schedule(schedule::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

@@ -67,6 +67,12 @@ pub enum Code {
     TemplateExists,
     TemplateInvalid,
     TemplatesFull,
+    ScheduleUnknown,
+    RunUnknown,
+    ScheduleInvalid,
+    SchedulePast,
+    ScheduleOver,
+    SchedulesFull,
     VersionMismatch,
 
     Busy,
@@ -134,6 +140,12 @@ impl Code {
         Self::TemplateExists,
         Self::TemplateInvalid,
         Self::TemplatesFull,
+        Self::ScheduleUnknown,
+        Self::RunUnknown,
+        Self::ScheduleInvalid,
+        Self::SchedulePast,
+        Self::ScheduleOver,
+        Self::SchedulesFull,
         Self::VersionMismatch,
         Self::Busy,
         Self::Unavailable,
@@ -242,6 +254,18 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            _ => self.row_of_schedule(),
+        }
+    }
+
+    const fn row_of_schedule(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::ScheduleUnknown => ("schedule_unknown", 404, "There is no such schedule"),
+            Self::RunUnknown => ("run_unknown", 404, "The schedule has no such run"),
+            Self::ScheduleInvalid => ("schedule_invalid", 400, "The schedule is not well formed"),
+            Self::SchedulePast => ("schedule_past", 400, "The schedule lies in the past"),
+            Self::ScheduleOver => ("schedule_over", 409, "It has begun, and cannot be cancelled"),
+            Self::SchedulesFull => ("schedules_full", 409, "The app has as many schedules as it may have"),
             _ => self.row_of_push(),
         }
     }

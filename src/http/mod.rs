@@ -27,6 +27,7 @@ mod pushes;
 mod rate;
 mod registering;
 mod routes;
+mod schedules;
 mod spool;
 mod stats;
 mod templates;

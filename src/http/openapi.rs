@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::events;
 use super::routes::{Access, Entry, ROUTES};
-use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, schedules, stats, templates, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +40,12 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         templates::replace,
         templates::delete,
         templates::rendered,
+        schedules::create,
+        schedules::list,
+        schedules::read,
+        schedules::cancel,
+        schedules::cancel_run,
+        schedules::runs,
         audit::read,
         apps::list,
         apps::create,

@@ -6,7 +6,9 @@ use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
 use super::events;
-use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{
+    Code, Refused, apps, audit, devices, index, keys, messages, pushes, schedules, stats, templates, users,
+};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +45,9 @@ use Code::{
     CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
-    TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
-    TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
+    RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull, TargetDuplicate,
+    TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown, TemplatesFull,
+    TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
 
 const PUSH: &[Code] = &[
@@ -66,6 +69,26 @@ const PUSH: &[Code] = &[
     BroadcastsFull,
     Offline,
     DeviceUnknown,
+];
+
+/// Those of a push that has no recipient yet, and the schedule's own.
+const SCHEDULE: &[Code] = &[
+    TargetInvalid,
+    TargetsTooMany,
+    TargetDuplicate,
+    ContentMissing,
+    TemplateUnknown,
+    VariableMissing,
+    PayloadTooLarge,
+    DataInvalid,
+    TtlOutOfRange,
+    LaneInvalid,
+    CollapseKeyInvalid,
+    IdempotencyKeyInvalid,
+    IdempotencyMismatch,
+    ScheduleInvalid,
+    SchedulePast,
+    SchedulesFull,
 ];
 
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
@@ -132,6 +155,26 @@ pub(super) const ROUTES: &[Entry] = &[
         &[TemplateUnknown, VariableMissing],
         || web::post().to(templates::rendered),
     ),
+    entry("POST", "/v1/schedules", Key(Scope::Push), SCHEDULE, || web::post().to(schedules::create)),
+    entry("GET", "/v1/schedules", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::list)
+    }),
+    entry("GET", "/v1/schedules/{id}", Key(Scope::Read), &[ScheduleUnknown], || {
+        web::get().to(schedules::read)
+    }),
+    entry("DELETE", "/v1/schedules/{id}", Key(Scope::Push), &[ScheduleUnknown, ScheduleOver], || {
+        web::delete().to(schedules::cancel)
+    }),
+    entry(
+        "DELETE",
+        "/v1/schedules/{id}/runs/{run}",
+        Key(Scope::Push),
+        &[ScheduleUnknown, RunUnknown, ScheduleOver],
+        || web::delete().to(schedules::cancel_run),
+    ),
+    entry("GET", "/v1/runs", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::runs)
+    }),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
     }),

@@ -19,6 +19,7 @@ use crate::sign;
 use crate::time::Timestamp;
 
 mod events;
+mod schedules;
 mod templates;
 
 pub use events::EventsQuery;
