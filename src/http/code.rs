@@ -75,6 +75,18 @@ pub enum Code {
     SchedulesFull,
     VersionMismatch,
 
+    CampaignUnknown,
+    CampaignInvalid,
+    CampaignState,
+    CampaignsFull,
+    PlanChanged,
+    PlanBroken,
+
+    ListUnknown,
+    ListInvalid,
+    ListInUse,
+    ListsFull,
+
     Busy,
     Unavailable,
     OutcomeUnknown,
@@ -147,6 +159,16 @@ impl Code {
         Self::ScheduleOver,
         Self::SchedulesFull,
         Self::VersionMismatch,
+        Self::CampaignUnknown,
+        Self::CampaignInvalid,
+        Self::CampaignState,
+        Self::CampaignsFull,
+        Self::PlanChanged,
+        Self::PlanBroken,
+        Self::ListUnknown,
+        Self::ListInvalid,
+        Self::ListInUse,
+        Self::ListsFull,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -266,6 +288,22 @@ impl Code {
             Self::SchedulePast => ("schedule_past", 400, "The schedule lies in the past"),
             Self::ScheduleOver => ("schedule_over", 409, "It has begun, and cannot be cancelled"),
             Self::SchedulesFull => ("schedules_full", 409, "The app has as many schedules as it may have"),
+            _ => self.row_of_campaign(),
+        }
+    }
+
+    const fn row_of_campaign(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::CampaignUnknown => ("campaign_unknown", 404, "There is no such campaign"),
+            Self::CampaignInvalid => ("campaign_invalid", 400, "The campaign is not well formed"),
+            Self::CampaignState => ("campaign_state", 409, "The campaign's state does not allow it"),
+            Self::CampaignsFull => ("campaigns_full", 409, "The app has as many campaigns as it may have"),
+            Self::PlanChanged => ("plan_changed", 409, "Content or targets are not those of this plan"),
+            Self::PlanBroken => ("plan_broken", 409, "The plan says what would go wrong"),
+            Self::ListUnknown => ("list_unknown", 404, "There is no such list"),
+            Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
+            Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),
+            Self::ListsFull => ("lists_full", 409, "The app has as many lists as it may have"),
             _ => self.row_of_push(),
         }
     }

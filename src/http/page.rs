@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Templates,
     Schedules,
     Runs,
+    Campaigns,
+    Lists,
 }
 
 impl Kind {
@@ -40,6 +42,8 @@ impl Kind {
             Self::Templates => 'm',
             Self::Schedules => 's',
             Self::Runs => 'r',
+            Self::Campaigns => 'c',
+            Self::Lists => 'l',
         }
     }
 }
