@@ -28,6 +28,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Device(args) => cli::client(cli::device::run(args)),
         Command::Message(args) => cli::client(cli::message::run(args)),
         Command::Events(args) => cli::client(cli::events::run(args)),
+        Command::Campaign(args) => cli::client(cli::campaign::run(args)),
+        Command::List(args) => cli::client(cli::list::run(args)),
         Command::Stats(args) => cli::client(cli::stats::run(args)),
         Command::Template(args) => cli::client(cli::template::run(args)),
         Command::Audit(args) => cli::client(cli::audit::run(args)),

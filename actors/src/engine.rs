@@ -11,6 +11,7 @@ use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::campaign::Board;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) router: Router,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) board: Board,
     root: OnceLock<Addr<Root>>,
     arbiters: Vec<ArbiterHandle>,
     hellos: Mutex<HelloBucket>,
@@ -158,6 +160,9 @@ pub enum Kind {
     Store,
     Metrics,
     Scheduler,
+    /// The campaigns' supervisor, and one of them.
+    Campaigns,
+    Campaign,
     Shard,
     User,
     Connection,
@@ -178,6 +183,8 @@ pub enum StartError {
     Store(#[source] store::OpenError),
     #[error("start an arbiter")]
     Arbiter,
+    #[error("tidy the lists")]
+    Lists(#[source] std::io::Error),
 }
 
 impl Kind {
@@ -189,6 +196,8 @@ impl Kind {
             Self::Store => "store",
             Self::Metrics => "metrics",
             Self::Scheduler => "scheduler",
+            Self::Campaigns => "campaigns",
+            Self::Campaign => "campaign",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -298,6 +307,7 @@ impl Engine {
         let counters = Arc::new(Counters::register());
         let router = Router::new(shards, Arc::clone(&counters));
         let store = open(Arc::new(router.clone())).map_err(StartError::Store)?;
+        crate::lists::tidy(&store).map_err(StartError::Lists)?;
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new().handle()).collect();
         let hellos = HelloBucket { left: u64::from(limits.hello_burst), filled_ms: clock.monotonic_ms() };
         let shared = Arc::new(Shared {
@@ -306,6 +316,7 @@ impl Engine {
             limits,
             router,
             counters,
+            board: Board::default(),
             root: OnceLock::new(),
             arbiters: arbiters.clone(),
             hellos: Mutex::new(hellos),
@@ -326,7 +337,7 @@ impl Engine {
         Self { shared: Arc::clone(shared) }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

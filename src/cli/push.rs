@@ -96,7 +96,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn object(text: &str) -> Result<serde_json::Value, String> {
+pub(super) fn object(text: &str) -> Result<serde_json::Value, String> {
     match serde_json::from_str(text) {
         Ok(value @ serde_json::Value::Object(_)) => Ok(value),
         Ok(_) => Err("not a JSON object".to_owned()),

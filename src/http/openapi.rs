@@ -12,6 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{campaigns, lists};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +32,18 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         messages::read,
         events::read,
         stats::read,
+        campaigns::list,
+        campaigns::create,
+        campaigns::read,
+        campaigns::plan,
+        campaigns::apply,
+        campaigns::pause,
+        campaigns::resume,
+        campaigns::abort,
+        lists::list,
+        lists::upload,
+        lists::read,
+        lists::delete,
         keys::list,
         keys::create,
         keys::revoke,

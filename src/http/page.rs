@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Devices,
     Targets,
     Templates,
+    Campaigns,
+    Lists,
 }
 
 impl Kind {
@@ -36,6 +38,8 @@ impl Kind {
             Self::Devices => 'd',
             Self::Targets => 't',
             Self::Templates => 'm',
+            Self::Campaigns => 'c',
+            Self::Lists => 'l',
         }
     }
 }

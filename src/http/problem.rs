@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_actors::engine::Refusal;
 use carillon_actors::store;
+use carillon_sdk::api::campaigns::CampaignPlan;
 use carillon_sdk::api::{Problem, ProblemAt, TargetAnswer};
 
 use super::Code;
@@ -23,6 +24,7 @@ struct Inner {
     detail: String,
     at: Vec<ProblemAt>,
     targets: Vec<TargetAnswer>,
+    plan: Option<CampaignPlan>,
     retry_after_s: Option<u64>,
     replayed: bool,
 }
@@ -34,6 +36,7 @@ impl Refused {
             detail: String::new(),
             at: Vec::new(),
             targets: Vec::new(),
+            plan: None,
             retry_after_s: code.retry_after_s(),
             replayed: false,
         }))
@@ -72,6 +75,12 @@ impl Refused {
         self
     }
 
+    /// The plan as it is now, for one that was named and is no more.
+    pub(super) fn with_plan(mut self, plan: CampaignPlan) -> Self {
+        self.0.plan = Some(plan);
+        self
+    }
+
     #[must_use]
     pub const fn code(&self) -> Code {
         self.0.code
@@ -89,6 +98,7 @@ impl Refused {
             request_id: String::new(),
             errors: self.0.at.clone(),
             targets: self.0.targets.clone(),
+            plan: self.0.plan.clone().map(Box::new),
         }
     }
 }

@@ -7,6 +7,7 @@ use carillon_sdk::api::Scope;
 
 use super::events;
 use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{campaigns, lists};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,11 @@ use Code::{
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
 
+use Code::{
+    CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
+    ListsFull, PlanBroken, PlanChanged,
+};
+
 const PUSH: &[Code] = &[
     TargetInvalid,
     TargetsTooMany,
@@ -69,6 +75,23 @@ const PUSH: &[Code] = &[
 ];
 
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
+
+const CAMPAIGN: &[Code] = &[
+    CampaignInvalid,
+    CampaignsFull,
+    TargetInvalid,
+    ContentMissing,
+    DataInvalid,
+    TtlOutOfRange,
+    CollapseKeyInvalid,
+    TemplateUnknown,
+    ListUnknown,
+];
+
+const APPLY: &[Code] =
+    &[CampaignUnknown, CampaignState, PlanChanged, PlanBroken, BroadcastsFull, ListUnknown];
+
+const TELL: &[Code] = &[CampaignUnknown, CampaignState];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -102,6 +125,30 @@ pub(super) const ROUTES: &[Entry] = &[
     }),
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)
+    }),
+    entry("GET", "/v1/campaigns", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(campaigns::list)
+    }),
+    entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
+    entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
+        web::get().to(campaigns::read)
+    }),
+    entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
+        web::post().to(campaigns::plan)
+    }),
+    entry("POST", "/v1/campaigns/{id}/apply", Key(Scope::Push), APPLY, || web::post().to(campaigns::apply)),
+    entry("POST", "/v1/campaigns/{id}/pause", Key(Scope::Push), TELL, || web::post().to(campaigns::pause)),
+    entry("POST", "/v1/campaigns/{id}/resume", Key(Scope::Push), TELL, || web::post().to(campaigns::resume)),
+    entry("POST", "/v1/campaigns/{id}/abort", Key(Scope::Push), TELL, || web::post().to(campaigns::abort)),
+    entry("GET", "/v1/lists", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(lists::list)
+    }),
+    entry("POST", "/v1/lists", Key(Scope::Push), &[QueryInvalid, ListInvalid, ListsFull], || {
+        web::post().to(lists::upload)
+    }),
+    entry("GET", "/v1/lists/{id}", Key(Scope::Read), &[ListUnknown], || web::get().to(lists::read)),
+    entry("DELETE", "/v1/lists/{id}", Key(Scope::Push), &[ListUnknown, ListInUse], || {
+        web::delete().to(lists::delete)
     }),
     entry("GET", "/v1/keys", Key(Scope::Keys), &[], || web::get().to(keys::list)),
     entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),

@@ -18,10 +18,14 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod campaigns;
 mod events;
+mod lists;
 mod templates;
 
 pub use events::EventsQuery;
+
+pub use self::lists::ListForm;
 
 #[cfg(test)]
 mod tests;

@@ -16,8 +16,9 @@ use super::caller::Caller;
 use super::{Code, Refused, State};
 use parse::{Draft, Targets, parse_push};
 
+pub(super) use parse::collapse_key;
 pub(super) use parse::data_text;
-pub(super) use words::variables_missing;
+pub(super) use words::{own_words, variables_missing};
 
 /// Longest Idempotency-Key, in bytes.
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
