@@ -13,6 +13,7 @@ use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::campaign::Board;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) router: Router,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) board: Board,
     root: OnceLock<Addr<Root>>,
     arbiters: Vec<ArbiterHandle>,
     hellos: Mutex<HelloBucket>,
@@ -163,6 +165,9 @@ pub enum Kind {
     Store,
     Metrics,
     Scheduler,
+    /// The campaigns' supervisor, and one of them.
+    Campaigns,
+    Campaign,
     Shard,
     User,
     Connection,
@@ -183,6 +188,8 @@ pub enum StartError {
     Store(#[source] store::OpenError),
     #[error("start an arbiter")]
     Arbiter,
+    #[error("tidy the lists")]
+    Lists(#[source] std::io::Error),
 }
 
 impl Kind {
@@ -194,6 +201,8 @@ impl Kind {
             Self::Store => "store",
             Self::Metrics => "metrics",
             Self::Scheduler => "scheduler",
+            Self::Campaigns => "campaigns",
+            Self::Campaign => "campaign",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -303,6 +312,7 @@ impl Engine {
         let counters = Arc::new(Counters::register());
         let router = Router::new(shards, Arc::clone(&counters));
         let store = open(Arc::new(router.clone())).map_err(StartError::Store)?;
+        crate::lists::tidy(&store).map_err(StartError::Lists)?;
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new().handle()).collect();
         let hellos = HelloBucket { left: u64::from(limits.hello_burst), filled_ms: clock.monotonic_ms() };
         let shared = Arc::new(Shared {
@@ -311,6 +321,7 @@ impl Engine {
             limits,
             router,
             counters,
+            board: Board::default(),
             root: OnceLock::new(),
             arbiters: arbiters.clone(),
             hellos: Mutex::new(hellos),
@@ -331,7 +342,7 @@ impl Engine {
         Self { shared: Arc::clone(shared) }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

@@ -15,7 +15,10 @@ pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
+pub mod campaigns;
+pub mod lists;
 pub mod owner;
+pub mod schedules;
 pub mod templates;
 
 /// The kind of device.
@@ -515,6 +518,9 @@ pub struct Problem {
     /// On a push of which no target was accepted: each target's code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetAnswer>,
+    /// On `plan_changed` and `plan_broken`: the campaign's plan as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<campaigns::CampaignPlan>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -145,12 +145,31 @@ impl FromRequest for Caller {
         Box::pin(async move {
             // Nothing is served without it: `configure` puts it there.
             let state = request.app_data::<web::Data<State>>().ok_or(Refused::new(Code::Internal))?;
-            prove(state, &request, payload).await
+            let most = state.http.body_bytes_max;
+            let patience = Duration::from_millis(state.http.body_timeout.as_millis());
+            let read = async {
+                let bytes = body::read(&request, payload, most, patience).await?;
+                Ok(Read { sha256: Sha256::digest(&bytes).into(), bytes })
+            };
+            prove(state, &request, read).await
         })
     }
 }
 
-async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result<Caller, Refused> {
+/// A body that was read: held, or put elsewhere.
+pub(super) struct Read {
+    /// Empty when it was put elsewhere.
+    pub(super) bytes: Bytes,
+    /// What the signature is over.
+    pub(super) sha256: [u8; 32],
+}
+
+/// Who calls, once `read` has read the body.
+pub(super) async fn prove(
+    state: &State,
+    request: &HttpRequest,
+    read: impl Future<Output = Result<Read, Refused>>,
+) -> Result<Caller, Refused> {
     let now_ms = state.engine.clock().monotonic_ms();
     let address = party(address(state, request));
     let failures = state.auth_failures.peek(address, now_ms);
@@ -160,7 +179,7 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
         return Err(refused.retry_after(failures.retry_after_s.max(1)));
     }
     let outcome = match shown(request) {
-        Ok(shown) => identify(state, request, payload, shown).await,
+        Ok(shown) => identify(state, request, read, shown).await,
         Err(refused) => Err(refused),
     };
     if let Err(refused) = &outcome
@@ -175,18 +194,16 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
 async fn identify(
     state: &State,
     request: &HttpRequest,
-    payload: Payload,
+    read: impl Future<Output = Result<Read, Refused>>,
     shown: Shown,
 ) -> Result<Caller, Refused> {
     if let Shown::Signed(signed) = &shown {
         fresh(state, signed)?;
     }
-    let most = state.http.body_bytes_max;
-    let patience = Duration::from_millis(state.http.body_timeout.as_millis());
-    let body = body::read(request, payload, most, patience).await?;
+    let Read { bytes: body, sha256 } = read.await?;
     let (who, nonce) = match shown {
         Shown::Signed(signed) => {
-            let key = signer(state, request, &body, &signed)?;
+            let key = signer(state, request, &sha256, &signed)?;
             admitted(state, request, &key)?;
             limited(state, request, &key)?;
             let nonce = nonce(&signed);
@@ -209,7 +226,7 @@ async fn identify(
         }
     };
     let query = request.query_string().to_owned();
-    let from = address(state, request);
+    let from = address(state, request).to_canonical();
     if let Who::Key(key) = &who {
         state.engine.store().key_used(&key.view.key_id, state.engine.clock().now(), from);
     }
@@ -256,7 +273,7 @@ fn fresh(state: &State, signed: &sign::Authorization) -> Result<(), Refused> {
 fn signer(
     state: &State,
     request: &HttpRequest,
-    body: &[u8],
+    body_sha256: &[u8; 32],
     signed: &sign::Authorization,
 ) -> Result<Box<KeyInfo>, Refused> {
     let known = state.engine.store().key(&signed.key_id);
@@ -265,11 +282,11 @@ fn signer(
         method: request.method().as_str(),
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),
-        body,
+        body: &[],
         timestamp: signed.timestamp,
         nonce: &signed.nonce,
     };
-    let holds = sign::verify(secret, &content, &signed.signature);
+    let holds = sign::verify_over(secret, &content, body_sha256, &signed.signature);
     let key = known.filter(|_| holds);
     key.map(Box::new).ok_or(Refused::new(Code::SignatureInvalid))
 }

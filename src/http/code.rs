@@ -70,7 +70,25 @@ pub enum Code {
     TemplateExists,
     TemplateInvalid,
     TemplatesFull,
+    ScheduleUnknown,
+    RunUnknown,
+    ScheduleInvalid,
+    SchedulePast,
+    ScheduleOver,
+    SchedulesFull,
     VersionMismatch,
+
+    CampaignUnknown,
+    CampaignInvalid,
+    CampaignState,
+    CampaignsFull,
+    PlanChanged,
+    PlanBroken,
+
+    ListUnknown,
+    ListInvalid,
+    ListInUse,
+    ListsFull,
 
     Busy,
     Unavailable,
@@ -140,7 +158,23 @@ impl Code {
         Self::TemplateExists,
         Self::TemplateInvalid,
         Self::TemplatesFull,
+        Self::ScheduleUnknown,
+        Self::RunUnknown,
+        Self::ScheduleInvalid,
+        Self::SchedulePast,
+        Self::ScheduleOver,
+        Self::SchedulesFull,
         Self::VersionMismatch,
+        Self::CampaignUnknown,
+        Self::CampaignInvalid,
+        Self::CampaignState,
+        Self::CampaignsFull,
+        Self::PlanChanged,
+        Self::PlanBroken,
+        Self::ListUnknown,
+        Self::ListInvalid,
+        Self::ListInUse,
+        Self::ListsFull,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -251,6 +285,34 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            _ => self.row_of_schedule(),
+        }
+    }
+
+    const fn row_of_schedule(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::ScheduleUnknown => ("schedule_unknown", 404, "There is no such schedule"),
+            Self::RunUnknown => ("run_unknown", 404, "The schedule has no such run"),
+            Self::ScheduleInvalid => ("schedule_invalid", 400, "The schedule is not well formed"),
+            Self::SchedulePast => ("schedule_past", 400, "The schedule lies in the past"),
+            Self::ScheduleOver => ("schedule_over", 409, "It has begun, and cannot be cancelled"),
+            Self::SchedulesFull => ("schedules_full", 409, "The app has as many schedules as it may have"),
+            _ => self.row_of_campaign(),
+        }
+    }
+
+    const fn row_of_campaign(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::CampaignUnknown => ("campaign_unknown", 404, "There is no such campaign"),
+            Self::CampaignInvalid => ("campaign_invalid", 400, "The campaign is not well formed"),
+            Self::CampaignState => ("campaign_state", 409, "The campaign's state does not allow it"),
+            Self::CampaignsFull => ("campaigns_full", 409, "The app has as many campaigns as it may have"),
+            Self::PlanChanged => ("plan_changed", 409, "Content or targets are not those of this plan"),
+            Self::PlanBroken => ("plan_broken", 409, "The plan says what would go wrong"),
+            Self::ListUnknown => ("list_unknown", 404, "There is no such list"),
+            Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
+            Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),
+            Self::ListsFull => ("lists_full", 409, "The app has as many lists as it may have"),
             _ => self.row_of_push(),
         }
     }

@@ -17,6 +17,7 @@ mod manners;
 mod operators;
 mod promises;
 mod pushes;
+mod schedules;
 mod statistics;
 mod supervision;
 mod templates;

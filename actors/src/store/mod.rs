@@ -51,13 +51,15 @@ use std::sync::Arc;
 
 use carillon_sdk::api::{KeyView, Platform, Scope};
 use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, WorkspaceId};
+use roaring::RoaringBitmap;
 
+use crate::audience::Audience;
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
 pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
-pub use self::log::LogEntry;
+pub use self::log::{EntryView, Log, LogEntry};
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
@@ -121,8 +123,8 @@ pub enum Error {
 pub trait Hints: Send + Sync {
     /// One call a shard a commit.
     fn due(&self, shard: ShardNo, hints: Vec<DueHint>);
-    /// To every shard.
-    fn broadcast(&self, entry: Arc<LogEntry>);
+    /// To every shard: the entry was let go to these devices.
+    fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>);
 }
 
 #[derive(Debug, Clone)]
@@ -173,6 +175,13 @@ pub struct Acked {
     pub owner: Option<Owner>,
     pub seq: Seq,
     pub id: MessageId,
+}
+
+/// Whom a campaign is for: frozen when it is planned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    Rule(Audience),
+    Devices(RoaringBitmap),
 }
 
 /// A request's nonce, remembered in the commit the request causes.

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::disk::Failed;
 use super::history::push_type_of;
+use super::log::Reach;
 use crate::model::{App, Device, Message, Owner, PushType, Seq, Task, User};
 
 /// In the byte of the push type: eight bytes of a task follow.
@@ -247,7 +248,10 @@ pub(super) struct UserRow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct BroadcastRow<M = Message> {
     pub message: M,
+    /// Answered when it was accepted or planned.
     pub devices: u32,
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -51,6 +51,9 @@ impl Partition {
     ) -> Result<(), Failed> {
         let mut more = self.write_seen(work);
         self.write_key_uses(now, work);
+        if self.room {
+            self.join_all(work);
+        }
         if self.shared.clock.settled() {
             more |= self.drop_nonces(now, work)?;
             more |= self.drop_answers(now, work);

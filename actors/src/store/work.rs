@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carillon_sdk::api::{Granularity, RegisterDevice, ReportKind, Step};
 use carillon_sdk::{MessageId, Timestamp};
+use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -18,7 +19,7 @@ use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
-use super::{Acked, Cursor, Enqueued, Error, Idempotency, Nonce, TagChange, Tagged};
+use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -44,6 +45,25 @@ pub(super) enum Write {
         audience: Audience,
         nonce: Option<Nonce>,
         reply: Reply<u32>,
+    },
+    /// Opens a campaign's entry, with its targets.
+    Plan {
+        message: Arc<Message>,
+        targets: Targets,
+        nonce: Option<Nonce>,
+        reply: Reply<EntryView>,
+    },
+    /// Lets a campaign go to some of its targets.
+    Release {
+        app: App,
+        task: Task,
+        devices: RoaringBitmap,
+        reply: Reply<Option<u64>>,
+    },
+    /// Lets go what devices that came later want of the app's log. Nobody waits for it; a sweep
+    /// does the same.
+    Join {
+        app: App,
     },
     Tenants {
         change: Box<TenantChange>,
@@ -171,6 +191,11 @@ pub(super) enum Later {
         user: User,
         group: Group,
     },
+    /// Let go to devices that were deleted before: their verdict.
+    Reject {
+        entry: Arc<LogEntry>,
+        devices: RoaringBitmap,
+    },
     /// And its app's broadcasts.
     Unlog {
         device: Device,
@@ -260,6 +285,9 @@ impl Write {
             Self::Enqueue { reply, .. } => refuse(reply, error),
             Self::Broadcast { reply, .. } => refuse(reply, error),
             Self::Tenants { reply, .. } => refuse(reply, error),
+            Self::Plan { reply, .. } => refuse(reply, error),
+            Self::Release { reply, .. } => refuse(reply, error),
+            Self::Join { .. } => {}
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
             Self::NameUser { reply, .. } => refuse(reply, error),
@@ -315,6 +343,7 @@ impl Later {
             | Self::Online { .. }
             | Self::Forget { .. }
             | Self::Unlist { .. }
+            | Self::Reject { .. }
             | Self::Unlog { .. } => {}
         }
     }
@@ -332,7 +361,10 @@ pub(super) struct Work {
     pub records: Vec<Record>,
     pub answers: Vec<Answer>,
     pub arrived: Vec<Arrived>,
-    pub broadcasts: Vec<Arc<LogEntry>>,
+    /// What is let go, to be finished when all is decided.
+    pub released: Vec<Released>,
+    /// And once that is on disk, to be told.
+    pub due: Vec<Released>,
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
@@ -350,6 +382,13 @@ pub(super) struct Arrived {
     pub message: Arc<Message>,
 }
 
+/// Devices an entry is let go to, and the release's place.
+pub(super) struct Released {
+    pub entry: Arc<LogEntry>,
+    pub devices: RoaringBitmap,
+    pub at: Seq,
+}
+
 impl Work {
     #[must_use]
     pub(super) fn new(now: Timestamp) -> Self {
@@ -359,7 +398,8 @@ impl Work {
             records: Vec::new(),
             answers: Vec::new(),
             arrived: Vec::new(),
-            broadcasts: Vec::new(),
+            released: Vec::new(),
+            due: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),
