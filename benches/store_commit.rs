@@ -14,12 +14,13 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{AppId, DeviceId, MessageId, Ttl, WorkspaceId};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
+use roaring::RoaringBitmap;
 
 struct NoHints;
 
 impl Hints for NoHints {
     fn due(&self, _: ShardNo, _: Vec<DueHint>) {}
-    fn broadcast(&self, _: Arc<LogEntry>) {}
+    fn broadcast(&self, _: Arc<LogEntry>, _: Arc<RoaringBitmap>) {}
 }
 
 struct Bench {

@@ -101,6 +101,7 @@ impl Server {
             &config.rates,
             addresses.clone(),
             setup.ca_pem.clone(),
+            &config.store.dir,
         );
         let server = http::start(Data::new(state), listener, tls).map_err(Failure::from_error)?;
         let http_handle = server.handle();

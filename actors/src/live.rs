@@ -22,7 +22,7 @@ use crate::link::{Framing, Protocol};
 use crate::model::{Device, Due, Epoch, Owner, Seq, ShardNo, User};
 use crate::registry::Registry;
 use crate::session::{Bounds, Effect, Effects, Now, Session};
-use crate::store::{Acked, DueHint, LogEntry, Page};
+use crate::store::{Acked, DueHint, Log, Page};
 use crate::supervise::Life;
 
 /// How long a connection that was told Goodbye is still read: acks on their way count, and a
@@ -135,31 +135,28 @@ impl Live {
     }
 
     /// Writes what the app's log has for this device, as far as its window is open.
-    pub(crate) fn walk(&self, log: &[Arc<LogEntry>]) {
-        let Some(head) = log.last().map(|entry| entry.due.seq) else { return self.bulk(&[], Seq(0)) };
-        self.bulk(log, head);
+    pub(crate) fn walk(&self, log: &Log) {
+        self.turn(|session, bounds, now, fx| {
+            let seen = session.bulk_seen();
+            let due = log
+                .iter()
+                .filter(|entry| entry.released_at() > seen && entry.is_due(self.device, now.wall))
+                .map(|entry| Due::clone(&entry.due));
+            session.bulk(due, log.head, bounds, now, fx);
+        });
     }
 
-    /// A new broadcast, written at once to a session that is caught up with the log.
-    pub(crate) fn broadcast(&self, log: &[Arc<LogEntry>]) {
+    /// What was let go lately, written at once to a session that is caught up with the log.
+    pub(crate) fn broadcast(&self, log: &Log) {
         if self.session.borrow().takes_bulk() {
             self.walk(log);
         }
     }
 
-    /// True when the log has a place this session has not come to.
+    /// True when the log has a release this session has not come to.
     pub(crate) fn lacks(&self, head: Seq) -> bool {
         let session = self.session.borrow();
         session.takes_bulk() && session.bulk_seen() < head
-    }
-
-    fn bulk(&self, log: &[Arc<LogEntry>], head: Seq) {
-        self.turn(|session, bounds, now, fx| {
-            let seen = session.bulk_seen();
-            let fresh = log.partition_point(|entry| entry.due.seq <= seen);
-            let due = log[fresh..].iter().filter(|entry| entry.is_due(self.device, now.wall));
-            session.bulk(due.map(|entry| Due::clone(&entry.due)), head, bounds, now, fx);
-        });
     }
 
     /// Hands over an online-only push; false when it cannot take it.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix::dev::{SendError, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
 use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
 
 use crate::counters::Counters;
 use crate::model::{Device, ShardNo, User};
@@ -130,9 +131,10 @@ impl Hints for Router {
         }
     }
 
-    fn broadcast(&self, entry: Arc<LogEntry>) {
+    fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>) {
         for shard in self.all() {
-            if self.tell(shard, Broadcast(Arc::clone(&entry))).is_err() {
+            let told = Broadcast { app: entry.app, devices: Arc::clone(&devices) };
+            if self.tell(shard, told).is_err() {
                 // The sweep compares each session with the log and finds it.
                 self.counters.hints_dropped.increment(1);
             }

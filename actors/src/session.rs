@@ -122,6 +122,7 @@ pub(crate) struct Session {
     heads: [Seq; 2],
     /// The last place of a queue that a hint named.
     noticed: [Seq; 2],
+    /// Every release of the app's log up to it was dealt with.
     bulk_seen: Seq,
     window: Window,
 }
@@ -264,8 +265,8 @@ impl Session {
         true
     }
 
-    /// What the app's log has beyond `bulk_seen` and is due to this device, in order; `head` is
-    /// the log's last place.
+    /// What the app's log has that was let go after `bulk_seen` and is due to this device, in order;
+    /// `head` is its latest release.
     pub(crate) fn bulk(
         &mut self,
         log: impl Iterator<Item = Due>,
@@ -278,14 +279,13 @@ impl Session {
             return;
         }
         for due in log {
-            if due.seq <= self.bulk_seen || due.expires_at <= now.wall || self.window.holds(due.seq) {
+            if due.expires_at <= now.wall || self.window.holds(due.seq) {
                 continue;
             }
             if !self.window.fits_bulk(&due, bounds) {
                 self.bulk_behind = true;
                 return;
             }
-            self.bulk_seen = due.seq;
             self.send(&due, now, fx);
         }
         self.bulk_behind = false;

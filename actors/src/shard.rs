@@ -24,21 +24,26 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use carillon_sdk::Ttl;
 use carillon_sdk::wire::GoodbyeReason;
+use roaring::RoaringBitmap;
 use tokio::sync::oneshot;
 
 use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::link::Arrival;
 use crate::live::{Env, Live};
-use crate::model::{Device, ShardNo, User};
+use crate::model::{App, Device, ShardNo, User};
 use crate::registry::Registry;
 use crate::root::{Finish, RootChild};
 use crate::session::Bounds;
-use crate::store::{DueHint, LogEntry};
+use crate::store::DueHint;
 use crate::supervise::{Budget, Children, Death, Life, Mourn, Notices, Obituary};
 use crate::user::{UserActor, UserBind, UserPush};
 use fanout::Fanout;
 use sweep::{Draining, SWEEP_EVERY_MS};
+
+/// A broadcast let go to no more devices than this is written to them one by one, in less than a
+/// slice; to more of them in a round over all.
+const FEW: u64 = 64;
 
 /// A child of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,10 +62,14 @@ pub(crate) struct Arrive(pub(crate) Arrival);
 #[rtype(result = "()")]
 pub(crate) struct Due(pub(crate) Vec<DueHint>);
 
-/// Sent by the store when a broadcast was committed. No reply; may be lost.
+/// Sent by the store when a broadcast, or a share of a campaign, was let go to these devices. No
+/// reply; may be lost.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Broadcast(pub(crate) Arc<LogEntry>);
+pub(crate) struct Broadcast {
+    pub(crate) app: App,
+    pub(crate) devices: Arc<RoaringBitmap>,
+}
 
 /// Sent by the engine after a bind was committed. The reply says that the live session, if there
 /// is one, knows. It names no user: the store's word at this moment counts, so that two binds may
@@ -75,6 +84,7 @@ pub(crate) struct Rebound(pub(crate) Device);
 pub(crate) struct End {
     pub(crate) device: Device,
     pub(crate) reason: GoodbyeReason,
+    pub(crate) retry_after: Ttl,
 }
 
 /// Sent by the engine for a push with `ttl: 0`. Replies for each device whether its live session
@@ -207,8 +217,16 @@ impl Handler<Due> for Shard {
 impl Handler<Broadcast> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Broadcast(entry): Broadcast, ctx: &mut Context<Self>) {
-        self.fan_out(entry.app, ctx);
+    fn handle(&mut self, Broadcast { app, devices }: Broadcast, ctx: &mut Context<Self>) {
+        if devices.len() > FEW {
+            return self.fan_out(app, ctx);
+        }
+        let log = self.env.shared.store.log(app);
+        for ordinal in devices.iter() {
+            if let Some(live) = self.live(Device { app, ordinal }) {
+                live.broadcast(&log);
+            }
+        }
     }
 }
 
@@ -227,7 +245,7 @@ impl Handler<End> for Shard {
 
     fn handle(&mut self, end: End, _: &mut Context<Self>) {
         if let Some(live) = self.live(end.device) {
-            live.end(end.reason, Ttl::ZERO);
+            live.end(end.reason, end.retry_after);
         }
     }
 }

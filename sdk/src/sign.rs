@@ -75,6 +75,13 @@ pub enum Invalid {
 /// bytewise order, and the SHA-256 of the body in lower-case hex.
 #[must_use]
 pub fn canonical(request: &Request<'_>) -> String {
+    canonical_over(request, &Sha256::digest(request.body).into())
+}
+
+/// The same for a body that is not at hand, of which only the SHA-256 is; `request.body` is not
+/// looked at.
+#[must_use]
+pub fn canonical_over(request: &Request<'_>, body_sha256: &[u8; 32]) -> String {
     let mut query: Vec<&str> = request.query.split('&').collect();
     query.sort_unstable();
     [
@@ -84,7 +91,7 @@ pub fn canonical(request: &Request<'_>) -> String {
         request.method,
         request.path,
         &query.join("&"),
-        &hex::encode(Sha256::digest(request.body)),
+        &hex::encode(body_sha256),
     ]
     .join("\n")
 }
@@ -159,6 +166,17 @@ fn is_nonce(text: &str) -> bool {
 #[must_use]
 pub fn verify(secret: &str, request: &Request<'_>, signature: &[u8; 32]) -> bool {
     self::signature(secret, request).ct_eq(signature).into()
+}
+
+/// Whether `signature` is that of a request whose body has this SHA-256, in constant time.
+#[must_use]
+pub fn verify_over(
+    secret: &str,
+    request: &Request<'_>,
+    body_sha256: &[u8; 32],
+    signature: &[u8; 32],
+) -> bool {
+    mac(secret, &canonical_over(request, body_sha256)).ct_eq(signature).into()
 }
 
 /// A nonce no other call returned: 128 random bits.

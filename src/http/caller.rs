@@ -4,7 +4,7 @@
 //!  Authorization ─▶ Shown ─▶ body read, bounded ─▶ signature ─▶ rate ─▶ nonce ─▶ Caller
 //! ```
 //!
-//! An unknown key, a revoked key and a wrong signature get one answer: keys cannot be fished for.
+//! An unknown key, a revoked or expired key and a wrong signature get one answer: keys cannot be fished for.
 //! The nonce comes last, so that a refused request spends none.
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use carillon_actors::model::App;
-use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict};
+use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict, Unusable};
 use carillon_sdk::KeyId;
 use carillon_sdk::api::Scope;
 use carillon_sdk::sign;
@@ -145,12 +145,31 @@ impl FromRequest for Caller {
         Box::pin(async move {
             // Nothing is served without it: `configure` puts it there.
             let state = request.app_data::<web::Data<State>>().ok_or(Refused::new(Code::Internal))?;
-            prove(state, &request, payload).await
+            let most = state.http.body_bytes_max;
+            let patience = Duration::from_millis(state.http.body_timeout.as_millis());
+            let read = async {
+                let bytes = body::read(&request, payload, most, patience).await?;
+                Ok(Read { sha256: Sha256::digest(&bytes).into(), bytes })
+            };
+            prove(state, &request, read).await
         })
     }
 }
 
-async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result<Caller, Refused> {
+/// A body that was read: held, or put elsewhere.
+pub(super) struct Read {
+    /// Empty when it was put elsewhere.
+    pub(super) bytes: Bytes,
+    /// What the signature is over.
+    pub(super) sha256: [u8; 32],
+}
+
+/// Who calls, once `read` has read the body.
+pub(super) async fn prove(
+    state: &State,
+    request: &HttpRequest,
+    read: impl Future<Output = Result<Read, Refused>>,
+) -> Result<Caller, Refused> {
     let now_ms = state.engine.clock().monotonic_ms();
     let address = party(address(state, request));
     let failures = state.auth_failures.peek(address, now_ms);
@@ -160,7 +179,7 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
         return Err(refused.retry_after(failures.retry_after_s.max(1)));
     }
     let outcome = match shown(request) {
-        Ok(shown) => identify(state, request, payload, shown).await,
+        Ok(shown) => identify(state, request, read, shown).await,
         Err(refused) => Err(refused),
     };
     if let Err(refused) = &outcome
@@ -175,18 +194,17 @@ async fn prove(state: &State, request: &HttpRequest, payload: Payload) -> Result
 async fn identify(
     state: &State,
     request: &HttpRequest,
-    payload: Payload,
+    read: impl Future<Output = Result<Read, Refused>>,
     shown: Shown,
 ) -> Result<Caller, Refused> {
     if let Shown::Signed(signed) = &shown {
         fresh(state, signed)?;
     }
-    let most = state.http.body_bytes_max;
-    let patience = Duration::from_millis(state.http.body_timeout.as_millis());
-    let body = body::read(request, payload, most, patience).await?;
+    let Read { bytes: body, sha256 } = read.await?;
     let (who, nonce) = match shown {
         Shown::Signed(signed) => {
-            let key = signer(state, request, &body, &signed)?;
+            let key = signer(state, request, &sha256, &signed)?;
+            admitted(state, request, &key)?;
             limited(state, request, &key)?;
             let nonce = nonce(&signed);
             spend(state, &nonce)?;
@@ -194,16 +212,24 @@ async fn identify(
         }
         Shown::Bearer { key, secret } => {
             let key = bearer(state, request, &key, &secret)?;
+            admitted(state, request, &key)?;
             limited(state, request, &key)?;
             (Who::Key(key), None)
         }
         Shown::Client(client_key) => {
             let app = state.engine.store().app_by_client_key(&client_key);
-            (Who::Client(app.ok_or(Refused::new(Code::SignatureInvalid))?), None)
+            let app = app.ok_or(Refused::new(Code::SignatureInvalid))?;
+            if state.engine.store().is_disabled(app) {
+                return Err(Refused::new(Code::AppDisabled));
+            }
+            (Who::Client(app), None)
         }
     };
     let query = request.query_string().to_owned();
-    let from = address(state, request);
+    let from = address(state, request).to_canonical();
+    if let Who::Key(key) = &who {
+        state.engine.store().key_used(&key.view.key_id, state.engine.clock().now(), from);
+    }
     Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce, from })
 }
 
@@ -247,7 +273,7 @@ fn fresh(state: &State, signed: &sign::Authorization) -> Result<(), Refused> {
 fn signer(
     state: &State,
     request: &HttpRequest,
-    body: &[u8],
+    body_sha256: &[u8; 32],
     signed: &sign::Authorization,
 ) -> Result<Box<KeyInfo>, Refused> {
     let known = state.engine.store().key(&signed.key_id);
@@ -256,12 +282,12 @@ fn signer(
         method: request.method().as_str(),
         path: request.uri().path(),
         query: request.uri().query().unwrap_or_default(),
-        body,
+        body: &[],
         timestamp: signed.timestamp,
         nonce: &signed.nonce,
     };
-    let holds = sign::verify(secret, &content, &signed.signature);
-    let key = known.filter(|key| holds && key.view.revoked_at.is_none());
+    let holds = sign::verify_over(secret, &content, body_sha256, &signed.signature);
+    let key = known.filter(|_| holds);
     key.map(Box::new).ok_or(Refused::new(Code::SignatureInvalid))
 }
 
@@ -270,7 +296,9 @@ fn bearer(state: &State, request: &HttpRequest, key: &KeyId, secret: &str) -> Re
     let known = state.engine.store().key(key);
     let expected = known.as_ref().map_or(NO_SECRET, |key| key.secret.as_str());
     let holds = bool::from(expected.as_bytes().ct_eq(secret.as_bytes()));
-    let key = known.filter(|key| holds && key.view.revoked_at.is_none());
+    let now = state.engine.clock().now();
+    let known = known.filter(|key| key.usable(now, address(state, request)) != Err(Unusable::Unknown));
+    let key = known.filter(|_| holds);
     let key = key.ok_or(Refused::new(Code::SignatureInvalid))?;
     if !key.view.bearer {
         return Err(Refused::because(Code::BearerRefused, "this key does not allow it"));
@@ -279,6 +307,18 @@ fn bearer(state: &State, request: &HttpRequest, key: &KeyId, secret: &str) -> Re
         return Err(Refused::because(Code::BearerRefused, "this connection can be read along; use TLS"));
     }
     Ok(Box::new(key))
+}
+
+/// Whether a key whose secret was proven is let in from here, now.
+fn admitted(state: &State, request: &HttpRequest, key: &KeyInfo) -> Result<(), Refused> {
+    let address = address(state, request);
+    let code = match key.usable(state.engine.clock().now(), address) {
+        Ok(()) => return Ok(()),
+        Err(Unusable::Unknown) => Code::SignatureInvalid,
+        Err(Unusable::Address) => Code::AddressRefused,
+        Err(Unusable::AppDisabled) => Code::AppDisabled,
+    };
+    Err(Refused::new(code))
 }
 
 /// TLS, ours or the proxy's, or a peer on this machine. Behind a proxy every peer may be the proxy.

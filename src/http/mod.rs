@@ -13,12 +13,14 @@ mod apps;
 mod audit;
 mod body;
 mod caller;
+mod campaigns;
 mod code;
 mod devices;
 mod endpoints;
 mod events;
 mod index;
 mod keys;
+mod lists;
 mod manners;
 mod messages;
 mod openapi;
@@ -28,6 +30,8 @@ mod pushes;
 mod rate;
 mod registering;
 mod routes;
+mod schedules;
+mod spool;
 mod stats;
 mod templates;
 mod users;
@@ -35,6 +39,7 @@ mod version;
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -49,6 +54,7 @@ pub use code::Code;
 pub use problem::Refused;
 use rate::Buckets;
 use registering::Registering;
+use spool::Spool;
 
 /// What the handlers share, over all workers.
 pub struct State {
@@ -62,6 +68,7 @@ pub struct State {
     clients: Buckets<IpAddr>,
     auth_failures: Buckets<IpAddr>,
     registering: Registering,
+    spool: Spool,
 }
 
 impl State {
@@ -72,8 +79,10 @@ impl State {
         rates: &config::Rates,
         addresses: DeviceAddresses,
         ca_pem: Option<String>,
+        data_dir: &Path,
     ) -> Self {
         Self {
+            spool: Spool::new(data_dir, http.uploads_max),
             engine,
             addresses,
             ca_pem,

@@ -10,8 +10,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
+use super::schedules;
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
-use super::{endpoints, events};
+use super::{campaigns, endpoints, events, lists};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,8 +40,22 @@ use super::{endpoints, events};
         endpoints::test,
         events::read,
         stats::read,
+        campaigns::list,
+        campaigns::create,
+        campaigns::read,
+        campaigns::plan,
+        campaigns::apply,
+        campaigns::pause,
+        campaigns::resume,
+        campaigns::abort,
+        lists::list,
+        lists::upload,
+        lists::read,
+        lists::delete,
         keys::list,
         keys::create,
+        keys::update,
+        keys::rotate,
         keys::revoke,
         templates::create,
         templates::list,
@@ -48,9 +63,18 @@ use super::{endpoints, events};
         templates::replace,
         templates::delete,
         templates::rendered,
+        schedules::create,
+        schedules::list,
+        schedules::read,
+        schedules::cancel,
+        schedules::cancel_run,
+        schedules::runs,
         audit::read,
         apps::list,
         apps::create,
+        apps::read,
+        apps::update,
+        apps::rotate_client_key,
         index::openapi_json,
         index::errors,
         index::index,
@@ -76,6 +100,8 @@ const WITH_KEY: &[Code] = &[
     Code::NoncesFull,
     Code::BearerRefused,
     Code::ScopeMissing,
+    Code::AddressRefused,
+    Code::AppDisabled,
     Code::RateLimited,
     Code::BodyTooLarge,
     Code::BodyTimeout,

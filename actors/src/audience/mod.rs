@@ -139,9 +139,32 @@ impl Audience {
             Self::Is(fact) => fact.holds(device),
         }
     }
+
+    /// Whether a device may come to belong to it by being bound or unbound.
+    #[must_use]
+    pub fn depends_on_binding(&self) -> bool {
+        match self {
+            Self::Everybody => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::depends_on_binding),
+            Self::Not(part) => part.depends_on_binding(),
+            Self::Is(fact) => fact.depends_on_binding(),
+        }
+    }
 }
 
 impl Fact {
+    const fn depends_on_binding(&self) -> bool {
+        matches!(
+            self,
+            Self::Bound
+                | Self::BoundSince(_)
+                | Self::BoundBefore(_)
+                | Self::UnboundSince(_)
+                | Self::UnboundBefore(_)
+                | Self::UserTag(_)
+        )
+    }
+
     fn holds(&self, device: &Facts<'_>) -> bool {
         match self {
             Self::Platform(platform) => device.platform == *platform,

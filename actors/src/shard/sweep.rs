@@ -46,11 +46,10 @@ impl Shard {
         let apps = self.env.registry.borrow().apps();
         for app in apps {
             let log = self.env.shared.store.log(app);
-            let head = log.last().map(|entry| entry.due.seq);
             let lives = self.env.registry.borrow().part(app, part as usize, PARTS as usize);
             for live in lives {
                 live.tick(now);
-                if head.is_some_and(|head| live.lacks(head)) {
+                if live.lacks(log.head) {
                     live.broadcast(&log);
                 }
                 if (round + u64::from(live.place.get())) % COMPARE_EVERY == 0 && live.missed() {

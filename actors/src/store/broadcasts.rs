@@ -1,29 +1,33 @@
-//! A partition's share of the logs of broadcasts: those of the apps that hash here.
+//! A partition's share of the logs of broadcasts and campaigns: those of the apps that hash here.
+//!
+//! Whatever is let go in a commit, whether at acceptance, as a campaign's share or to a device that
+//! came later, is collected in the work and finished once: a record a group, a row a chunk.
 
 use std::sync::Arc;
 
 use carillon_sdk::api::Step;
 use roaring::RoaringBitmap;
 
-use super::Error;
 use super::directory::{Group, OfApp};
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
 use super::keys;
-use super::log::LogEntry as Entry;
+use super::log::{Fresh, LogEntry as Entry, Mark, Reach, Rule, chunks_of, encode as encode_chunk};
 use super::partition::Partition;
 use super::pending::{Owed, is_repeatable};
 use super::rows::{BroadcastRow, Owners, RepeatRow, encode};
-use super::work::{Reply, Story, Work};
+use super::work::{Later, Released, Reply, Story, Work};
+use super::{EntryView, Error, Targets};
 use crate::audience::Audience;
 use crate::encoded::Encoded;
-use crate::model::{App, Device, Message};
+use crate::model::{App, Device, Message, Seq, Task};
 
 impl Partition {
+    /// Lets a message go to its whole audience. Whoever comes to belong to it later is let go then.
     pub(super) fn broadcast(
         &mut self,
         message: &Arc<Message>,
-        _audience: &Audience,
+        audience: &Audience,
         reply: Reply<u32>,
         work: &mut Work,
     ) -> Result<(), Failed> {
@@ -39,36 +43,136 @@ impl Partition {
                 return Ok(());
             }
         }
-        if self.shared.logs.of(app).len() >= self.shared.limits.broadcasts_max {
+        if self.is_log_full(app) {
             // Whoever asked may have gone.
             let _ = reply.send(Err(Error::Exists));
             return Ok(());
         }
-        let seq = self.shared.draw();
-        self.drawn = seq;
-        let groups = people.groups();
-        let devices = people.device_count();
-        let row = BroadcastRow { message: message.as_ref(), devices };
-        work.batch.put(keys::broadcast(app, seq), encode(&row));
+        let judged = people.judge(audience);
+        let devices = judged.fitting.len() as u32;
+        let rule = Rule { audience: audience.clone(), known: judged.known, vacant: judged.vacant };
+        let entry = self.open_entry(message, devices, |due| Entry::new(app, due, Reach::Rule(rule)), work);
         if is_repeatable(message.id) {
-            let row = RepeatRow { places: vec![(seq, Owners::default())], devices, ..RepeatRow::default() };
+            let places = vec![(entry.due.seq, Owners::default())];
+            let row = RepeatRow { places, devices, ..RepeatRow::default() };
             self.pending.remember_repeat(work, message, row);
         }
-        for (group, members) in groups {
-            let head = MessageHead { lane: message.lane, expires_at: message.expires_at };
-            work.record(story(message), Whom::Group(members), Some(group), Step::Accepted, None);
-            if let Some(record) = work.records.last_mut() {
-                record.message = Some(head);
-            }
-        }
-        let due = Arc::new(Encoded::new(message, None, seq, None));
-        let entry = Arc::new(Entry::new(app, due));
-        // In the log before the commit, so that a device connecting now walks it; the session may
-        // write it to its socket while the commit is under way.
-        self.shared.logs.push(Arc::clone(&entry));
-        work.broadcasts.push(entry);
+        work.let_go(&entry, judged.fitting);
         work.answer(reply, devices);
         Ok(())
+    }
+
+    /// Opens an entry of which nothing is let go yet. A task has one: asked for again it is found.
+    pub(super) fn plan(
+        &mut self,
+        message: &Arc<Message>,
+        targets: Targets,
+        reply: Reply<EntryView>,
+        work: &mut Work,
+    ) {
+        let app = message.app;
+        let planned = message.task.and_then(|task| self.shared.logs.find_task(app, task));
+        if let Some(entry) = planned {
+            return work.answer(reply, entry.view());
+        }
+        let people = self.people(app).filter(|_| !self.is_log_full(app));
+        let Some(people) = people else {
+            // Whoever asked may have gone.
+            let _ = reply.send(Err(Error::Exists));
+            return;
+        };
+        let targets = match targets {
+            Targets::Rule(audience) => people.judge(&audience).fitting,
+            Targets::Devices(devices) => devices,
+        };
+        let (count, chunks) = (targets.len() as u32, chunks_of(&targets));
+        let frozen = targets.clone();
+        let entry = self.open_entry(message, count, |due| Entry::paced(app, due, frozen), work);
+        for chunk in chunks {
+            let key = keys::chunk(app, entry.due.seq, Mark::Targets, chunk);
+            work.batch.put(key, encode_chunk(&targets, chunk));
+        }
+        work.answer(reply, entry.view());
+    }
+
+    /// Lets a campaign go to these of its targets. None when the task has no entry that lives.
+    pub(super) fn release(
+        &self,
+        app: App,
+        task: Task,
+        devices: RoaringBitmap,
+        reply: Reply<Option<u64>>,
+        work: &mut Work,
+    ) {
+        let entry = self.shared.logs.find_task(app, task);
+        let entry = entry.filter(|entry| entry.reach == Reach::Paced && work.now < entry.due.expires_at);
+        let released = entry.filter(|entry| !entry.is_over()).map(|entry| work.let_go(&entry, devices));
+        work.answer(reply, released);
+    }
+
+    /// Lets go what devices asked for that came to belong to an audience since its acceptance.
+    pub(super) fn join(&self, app: App, work: &mut Work) {
+        let log = self.shared.logs.of(app);
+        let Some(people) = self.people(app) else { return };
+        for entry in log.iter() {
+            let mut late = entry.take_wanted();
+            if !late.is_empty() && work.now < entry.due.expires_at {
+                late &= people.registered();
+                work.let_go(entry, late);
+            }
+        }
+    }
+
+    pub(super) fn join_all(&self, work: &mut Work) {
+        for app in self.apps_here() {
+            self.join(app, work);
+        }
+    }
+
+    fn is_log_full(&self, app: App) -> bool {
+        self.shared.logs.of(app).len() >= self.shared.limits.broadcasts_max
+    }
+
+    /// In the log before the commit, so that a device connecting now finds it; due to nobody until
+    /// the commit is made.
+    fn open_entry(
+        &mut self,
+        message: &Arc<Message>,
+        devices: u32,
+        entry: impl FnOnce(crate::model::Due) -> Entry,
+        work: &mut Work,
+    ) -> Arc<Entry> {
+        let seq = self.shared.draw();
+        self.drawn = seq;
+        let entry = Arc::new(entry(Arc::new(Encoded::new(message, None, seq, None))));
+        let row = BroadcastRow { message: message.as_ref(), devices, reach: entry.reach.clone() };
+        work.batch.put(keys::broadcast(message.app, seq), encode(&row));
+        self.shared.logs.push(Arc::clone(&entry));
+        entry
+    }
+
+    /// Records and writes what the commit in hand lets go.
+    pub(super) fn finish_releases(&mut self, work: &mut Work) {
+        for released in std::mem::take(&mut work.released) {
+            let Released { entry, devices, .. } = released;
+            let Some(people) = self.people(entry.app) else { continue };
+            let seq = self.shared.draw();
+            self.drawn = seq;
+            let first = work.records.len();
+            record_groups(work, &entry, &people.groups(), devices.clone(), Step::Accepted, None);
+            let head = MessageHead { lane: entry.due.lane, expires_at: entry.due.expires_at };
+            work.records[first..].iter_mut().for_each(|record| record.message = Some(head));
+            let all = entry.released() | &devices;
+            for chunk in chunks_of(&devices) {
+                let key = keys::chunk(entry.app, entry.due.seq, Mark::Released, chunk);
+                work.batch.put(key, encode_chunk(&all, chunk));
+            }
+            let gone = &devices - people.registered();
+            if !gone.is_empty() {
+                work.later.push(Later::Reject { entry: Arc::clone(&entry), devices: gone });
+            }
+            work.due.push(Released { entry, devices, at: seq });
+        }
     }
 
     /// Records what devices said of the broadcasts here since the last time, a record a group, and
@@ -82,17 +186,28 @@ impl Partition {
             let Some(people) = self.people(app) else { continue };
             let mut groups = None;
             for entry in log.iter() {
-                let fresh = entry.take_fresh();
-                for (step, devices) in [(Step::Sent, fresh.sent), (Step::Delivered, fresh.acked)] {
-                    if !devices.is_empty() {
-                        let groups = groups.get_or_insert_with(|| people.groups());
-                        record_groups(work, entry, groups, devices, step, None);
-                    }
-                }
-                for (chunk, bytes) in fresh.chunks {
-                    self.pending.owe(Owed::Put { key: keys::chunk(app, entry.due.seq, chunk), value: bytes });
-                }
+                self.take_in(entry, entry.take_fresh(), &people, &mut groups, work);
             }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        entry: &Entry,
+        fresh: Fresh,
+        people: &OfApp,
+        groups: &mut Option<Vec<(Group, RoaringBitmap)>>,
+        work: &mut Work,
+    ) {
+        for (step, devices) in [(Step::Sent, fresh.sent), (Step::Delivered, fresh.acked)] {
+            if !devices.is_empty() {
+                let groups = groups.get_or_insert_with(|| people.groups());
+                record_groups(work, entry, groups, devices, step, None);
+            }
+        }
+        for (mark, chunk, value) in fresh.chunks {
+            let key = keys::chunk(entry.app, entry.due.seq, mark, chunk);
+            self.pending.owe(Owed::Put { key, value });
         }
     }
 
@@ -101,55 +216,77 @@ impl Partition {
         for app in self.apps_here() {
             let Some(people) = self.people(app) else { continue };
             for entry in self.shared.logs.of(app).iter() {
-                if work.now < entry.due.expires_at {
-                    continue;
-                }
-                let last = entry.close(people.last_ordinal());
                 // Devices may hold it unacked: they get the time of any push in flight.
                 if work.now >= entry.due.expires_at + self.pending.limits.grace {
-                    self.expire_entry(&people, entry, last, work);
+                    self.end_entry(&people, entry, Step::Expired, work);
+                    self.drop_entry(entry);
                 }
             }
         }
     }
 
-    fn expire_entry(&mut self, people: &OfApp, entry: &Entry, last: u32, work: &mut Work) {
-        let app = entry.app;
-        let groups = people.groups();
-        let mut unacked = groups.iter().fold(RoaringBitmap::new(), |all, (_, members)| all | members);
-        unacked -= entry.settled();
-        if let Some(later) = last.checked_add(1) {
-            unacked.remove_range(later..);
-        }
-        record_groups(work, entry, &groups, unacked, Step::Expired, None);
-        self.shared.logs.remove(app, entry.due.seq);
-        self.pending.owe(Owed::Delete { key: keys::broadcast(app, entry.due.seq) });
-        let chunks = (people.last_ordinal() >> 16) as u16;
-        for chunk in 0..=chunks {
-            self.pending.owe(Owed::Delete { key: keys::chunk(app, entry.due.seq, chunk) });
+    /// Gives its verdict to whoever has none.
+    fn end_entry(&mut self, people: &OfApp, entry: &Entry, verdict: Step, work: &mut Work) {
+        let ended = entry.end();
+        let mut groups = None;
+        self.take_in(entry, ended.fresh, people, &mut groups, work);
+        let groups = groups.unwrap_or_else(|| people.groups());
+        record_groups(work, entry, &groups, ended.unsettled, verdict, None);
+    }
+
+    fn drop_entry(&mut self, entry: &Entry) {
+        let (app, seq) = (entry.app, entry.due.seq);
+        self.shared.logs.remove(app, seq);
+        self.pending.owe(Owed::Delete { key: keys::broadcast(app, seq) });
+        for mark in Mark::ALL {
+            for chunk in 0..=(entry.last_ordinal() >> 16) as u16 {
+                self.pending.owe(Owed::Delete { key: keys::chunk(app, seq, mark, chunk) });
+            }
         }
     }
 
     /// A deleted device is rejected in each broadcast it had not acked.
     pub(super) fn unlog(&self, device: Device, group: &Group, work: &mut Work) {
         for entry in self.shared.logs.of(device.app).iter() {
-            if entry.settle(device.ordinal) {
-                let whom = Whom::Device(device.ordinal);
-                work.record(
-                    entry.story(),
-                    whom,
-                    Some(group.clone()),
-                    Step::Rejected,
-                    Some(Reason::DeviceDeleted),
-                );
-            }
+            reject(entry, device.ordinal, Some(group), work);
         }
     }
 
     pub(super) fn apps_here(&self) -> Vec<App> {
         let apps = self.shared.tenants.all();
-        let here = apps.iter().map(|people| people.info.app);
+        let here = apps.iter().map(|people| people.app);
         here.filter(|&app| self.shared.partition_of_app(app) == self.no).collect()
+    }
+}
+
+pub(super) fn reject(entry: &Entry, ordinal: u32, group: Option<&Group>, work: &mut Work) {
+    if entry.reject(ordinal) {
+        let (whom, reason) = (Whom::Device(ordinal), Some(Reason::DeviceDeleted));
+        work.record(entry.story(), whom, group.cloned(), Step::Rejected, reason);
+    }
+}
+
+impl Work {
+    /// Takes in what is to be let go with this commit; how many of these were not yet.
+    fn let_go(&mut self, entry: &Arc<Entry>, devices: RoaringBitmap) -> u64 {
+        let mut devices = entry.releasable(devices);
+        let seq = entry.due.seq;
+        let with = self.released.iter_mut().find(|released| released.entry.due.seq == seq);
+        let count;
+        match with {
+            Some(released) => {
+                devices -= &released.devices;
+                count = devices.len();
+                released.devices |= devices;
+            }
+            None => {
+                count = devices.len();
+                // An entry let go to nobody is told of too: there may be nobody yet.
+                let (entry, at) = (Arc::clone(entry), Seq(0));
+                self.released.push(Released { entry, devices, at });
+            }
+        }
+        count
     }
 }
 
@@ -173,10 +310,6 @@ fn record_groups(
     if !rest.is_empty() {
         work.record(entry.story(), Whom::Group(rest), None, step, reason);
     }
-}
-
-fn story(message: &Message) -> Story {
-    Story { app: message.app, id: message.id, push_type: message.push_type, task: message.task }
 }
 
 impl Entry {

@@ -69,6 +69,11 @@ impl Decided {
         self.ids.contains(&id)
     }
 
+    /// Devices that have a verdict of a broadcast.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (App, MessageId, &RoaringBitmap)> {
+        self.groups.iter().map(|((app, id), devices)| (*app, *id, devices))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.singles.is_empty() && self.groups.is_empty()
     }

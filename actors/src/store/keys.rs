@@ -5,6 +5,7 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{KeyId, MessageId, Timestamp};
 use smallvec::SmallVec;
 
+use super::log::Mark;
 use crate::model::{App, Device, Owner, Seq, Task, User};
 
 /// Most keys fit without an allocation.
@@ -12,7 +13,7 @@ pub(super) type Key = SmallVec<[u8; 24]>;
 
 pub(super) const APP: u8 = b'A';
 pub(super) const AUDIT: u8 = b'a';
-pub(super) const CHUNK: u8 = b'B';
+pub(super) const SETTLED: u8 = b'B';
 pub(super) const ANSWER: u8 = b'I';
 pub(super) const KEY: u8 = b'K';
 pub(super) const BROADCAST: u8 = b'L';
@@ -21,10 +22,12 @@ pub(super) const OBJECT: u8 = b'O';
 pub(super) const TASK: u8 = b'T';
 pub(super) const DEVICE: u8 = b'V';
 pub(super) const USER: u8 = b'W';
+pub(super) const MARKS: u8 = b'b';
 pub(super) const CURSOR: u8 = b'c';
 pub(super) const DEVICE_PENDING: u8 = b'd';
 pub(super) const REPEAT: u8 = b'm';
 pub(super) const SEQ: u8 = b'q';
+pub(super) const COMMIT: u8 = b'n';
 pub(super) const USER_PENDING: u8 = b'u';
 pub(super) const LAYOUT: u8 = b'v';
 pub(super) const MESSAGE: u8 = b'x';
@@ -160,9 +163,22 @@ pub(super) fn broadcast(app: App, seq: Seq) -> Key {
     key(BROADCAST, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes()])
 }
 
+/// A chunk of one of an entry's bitmaps.
 #[must_use]
-pub(super) fn chunk(app: App, seq: Seq, chunk: u16) -> Key {
-    key(CHUNK, &[&app.0.to_be_bytes(), &seq.0.to_be_bytes(), &chunk.to_be_bytes()])
+pub(super) fn chunk(app: App, seq: Seq, mark: Mark, chunk: u16) -> Key {
+    let (app, seq) = (app.0.to_be_bytes(), seq.0.to_be_bytes());
+    match mark {
+        Mark::Settled => key(SETTLED, &[&app, &seq, &chunk.to_be_bytes()]),
+        _ => key(MARKS, &[&app, &seq, &[mark as u8], &chunk.to_be_bytes()]),
+    }
+}
+
+/// Of which entry's bitmap a chunk is, and of which.
+#[must_use]
+pub(super) fn parse_chunk(key: &[u8]) -> Option<(App, Seq, Mark)> {
+    let (app, seq) = parse_broadcast(key)?;
+    let mark = if *key.first()? == SETTLED { Mark::Settled } else { Mark::from_code(*key.get(13)?)? };
+    Some((app, seq, mark))
 }
 
 /// Of a broadcast's row, or of one of its chunks.

@@ -8,17 +8,21 @@ use ahash::{AHashMap, AHashSet};
 use carillon_sdk::Timestamp;
 
 use super::decided::Decided;
+use super::directory::OfApp;
 use super::disk::{Failed, Rows};
 use super::history::History;
 use super::keys;
-use super::log::LogEntry;
+use super::log::{LogEntry, Mark, Reach, Rule, chunks_of, encode as encode_chunk};
 use super::partition::Partition;
-use super::pending::{Desk, Pending, PendingLimits};
-use super::rows::{AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode};
+use super::pending::{Desk, Owed, Pending, PendingLimits};
+use super::rows::{
+    AnswerRow, AppRow, BroadcastRow, DeviceRow, KeyRow, MessageRow, PendingRow, decode, encode,
+};
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
 use super::work::Work;
 use super::{Idempotency, OpenError};
+use crate::audience::Audience;
 use crate::encoded::Encoded;
 use crate::model::{Owner, Seq};
 
@@ -33,13 +37,14 @@ pub(super) struct Loaded {
     pub decided: Decided,
     pub pending: Pending,
     pub promised: Seq,
+    pub commits: u64,
     pub work: Work,
 }
 
 impl Partition {
     #[must_use]
     pub(super) fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
-        let Loaded { rows, history, window, decided, pending, promised, work } = loaded;
+        let Loaded { rows, history, window, decided, pending, promised, commits, work } = loaded;
         Self {
             no,
             shared,
@@ -50,6 +55,7 @@ impl Partition {
             pending,
             promised,
             drawn: promised,
+            commits,
             latest: work.now,
             room: true,
             sweeping: Default::default(),
@@ -112,21 +118,25 @@ fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {
 fn partition(
     shared: &Shared,
     no: usize,
-    rows: Rows,
+    mut rows: Rows,
     mut history: History,
     now: Timestamp,
 ) -> Result<Loaded, Failed> {
-    let promised = rows.get(&keys::single(keys::SEQ))?;
-    let promised =
-        promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
+    let promised = number(&rows, keys::SEQ)?.unwrap_or(0);
+    let commits = take_back(&mut rows, &mut history, no)?;
     shared.seq.fetch_max(promised, Ordering::SeqCst);
-    broadcasts(shared, &rows)?;
     objects(shared, &rows)?;
     answers(shared, &rows)?;
     nonces(shared, &rows)?;
     let mut work = Work::new(now);
     let mut pending = Pending::new(Arc::clone(&shared.ports[no].queues), limits(shared));
+    broadcasts(shared, &rows, &mut pending)?;
     let (mut window, mut decided) = window(&rows, &history)?;
+    decided.groups().for_each(|(app, id, devices)| {
+        if let Some(entry) = shared.logs.find(app, id) {
+            entry.settle(devices);
+        }
+    });
     queues(shared, &rows, &mut pending, &mut decided, &mut work)?;
     let before = history.position();
     let records = work.records.drain(..);
@@ -136,7 +146,30 @@ fn partition(
     written.map_err(|error| Failed(format!("write history: {error}")))?;
     work.records.drain(..).for_each(|record| window.count(&record, before));
     shared.ports[no].disk_bytes.store(rows.size(), Ordering::Relaxed);
-    Ok(Loaded { rows, history, window, decided, pending, promised: Seq(promised), work })
+    Ok(Loaded { rows, history, window, decided, pending, promised: Seq(promised), commits, work })
+}
+
+fn number(rows: &Rows, kind: u8) -> Result<Option<u64>, Failed> {
+    let bytes = rows.get(&keys::single(kind))?;
+    Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|number| u64::from_be_bytes(*number))))
+}
+
+/// Cuts off the history of a commit that did not happen, before anything reads it. Gives the number
+/// of the last one that did. Rows without a number are an older build's, or new ones beside an old
+/// history: then all of it counts.
+fn take_back(rows: &mut Rows, history: &mut History, no: usize) -> Result<u64, Failed> {
+    let Some(commits) = number(rows, keys::COMMIT)? else {
+        let commits = history.newest_commit().unwrap_or(0);
+        let mut batch = super::disk::Batch::default();
+        batch.put(keys::single(keys::COMMIT), commits.to_be_bytes().to_vec());
+        rows.commit(&batch)?;
+        return Ok(commits);
+    };
+    let taken = history.take_back(commits).map_err(|error| Failed(format!("cut history: {error}")))?;
+    if taken {
+        tracing::warn!(partition = no, commits, "history of a commit that a crash cut off was taken back");
+    }
+    Ok(commits)
 }
 
 fn limits(shared: &Shared) -> PendingLimits {
@@ -204,22 +237,53 @@ fn devices(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
     })
 }
 
-fn broadcasts(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(), Failed> {
+    let mut unrecorded = Vec::new();
     each(rows, keys::BROADCAST, |key, value| {
         let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
         shared.tenants.skip(app);
         let row: BroadcastRow = decode(value)?;
         let due = Arc::new(Encoded::new(&row.message, None, seq, None));
-        shared.logs.push(Arc::new(LogEntry::new(app, due)));
+        if row.reach == Reach::Unrecorded {
+            unrecorded.push((app, seq, row));
+        } else {
+            shared.logs.push(Arc::new(LogEntry::new(app, due, row.reach)));
+        }
         Ok(())
     })?;
-    each(rows, keys::CHUNK, |key, value| {
-        let (app, seq) = keys::parse_broadcast(key).ok_or_else(no_key)?;
-        match shared.logs.of(app).iter().find(|entry| entry.due.seq == seq) {
-            Some(entry) => entry.restore(value),
-            None => Ok(()),
+    for (app, seq, row) in unrecorded {
+        if let Some(people) = shared.tenants.get(app) {
+            record_reach(shared, &people, seq, row, pending);
         }
-    })
+    }
+    for kind in [keys::SETTLED, keys::MARKS] {
+        each(rows, kind, |key, value| {
+            let (app, seq, mark) = keys::parse_chunk(key).ok_or_else(no_key)?;
+            match shared.logs.of(app).iter().find(|entry| entry.due.seq == seq) {
+                Some(entry) => entry.restore(mark, value),
+                None => Ok(()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// A broadcast of a build that did not say whom it had been let go to: the devices there are now.
+fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pending: &mut Pending) {
+    let app = people.app;
+    let judged = people.judge(&Audience::Everybody);
+    let reach =
+        Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });
+    let due = Arc::new(Encoded::new(&row.message, None, seq, None));
+    let entry = Arc::new(LogEntry::new(app, due, reach.clone()));
+    for chunk in chunks_of(&judged.fitting) {
+        let key = keys::chunk(app, seq, Mark::Released, chunk);
+        pending.owe(Owed::Put { key, value: encode_chunk(&judged.fitting, chunk) });
+    }
+    let value = encode(&BroadcastRow { reach, ..row });
+    pending.owe(Owed::Put { key: keys::broadcast(app, seq), value });
+    entry.release(&judged.fitting, seq);
+    shared.logs.push(entry);
 }
 
 fn objects(shared: &Shared, rows: &Rows) -> Result<(), Failed> {

@@ -32,6 +32,7 @@ mod shared;
 mod story;
 mod sweep;
 mod tasks;
+mod tenancy;
 mod tenants;
 mod work;
 
@@ -50,14 +51,16 @@ use std::sync::Arc;
 
 use carillon_sdk::api::{KeyView, Platform, Scope};
 use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, WorkspaceId};
+use roaring::RoaringBitmap;
 
+use crate::audience::Audience;
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
 pub(crate) use self::credential::random_name;
 pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
-pub use self::log::LogEntry;
+pub use self::log::{EntryView, Log, LogEntry};
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
@@ -121,8 +124,8 @@ pub enum Error {
 pub trait Hints: Send + Sync {
     /// One call a shard a commit.
     fn due(&self, shard: ShardNo, hints: Vec<DueHint>);
-    /// To every shard.
-    fn broadcast(&self, entry: Arc<LogEntry>);
+    /// To every shard: the entry was let go to these devices.
+    fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>);
 }
 
 #[derive(Debug, Clone)]
@@ -173,6 +176,13 @@ pub struct Acked {
     pub owner: Option<Owner>,
     pub seq: Seq,
     pub id: MessageId,
+}
+
+/// Whom a campaign is for: frozen when it is planned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Targets {
+    Rule(Audience),
+    Devices(RoaringBitmap),
 }
 
 /// A request's nonce, remembered in the commit the request causes.
@@ -230,6 +240,7 @@ pub struct AppInfo {
     pub name: Option<String>,
     pub client_key: String,
     pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -239,6 +250,20 @@ pub struct KeyInfo {
     pub app: Option<App>,
     /// Derived from the master secret; never stored.
     pub secret: String,
+    /// Addresses from which it may be used; empty: from any.
+    pub allow: Arc<[ipnet::IpNet]>,
+    /// Its app is shut.
+    pub app_disabled: bool,
+}
+
+/// Why a key that exists lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Revoked or expired: as if it had never been.
+    Unknown,
+    /// Not from this address.
+    Address,
+    AppDisabled,
 }
 
 impl KeyInfo {

@@ -27,7 +27,7 @@ use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
 use super::stats::Window;
-use super::work::{Arrived, Later, Op, Work, Write};
+use super::work::{Arrived, Later, Op, Released, Work, Write};
 use super::{DueHint, Error};
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Due, Message, Owner, Seq, ShardNo};
@@ -48,6 +48,8 @@ pub(super) struct Partition {
     pub(super) promised: Seq,
     /// The last place drawn here.
     pub(super) drawn: Seq,
+    /// The last commit that had history to go with it.
+    pub(super) commits: u64,
     /// Records never go back in time, so that a minute closes once.
     pub(super) latest: Timestamp,
     /// Whether the disk had room when it was last asked.
@@ -125,9 +127,11 @@ impl Partition {
         metrics::histogram!("carillon_store_operation_duration_seconds", "op" => "step").record(took);
     }
 
-    fn decide(&mut self, writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
+    fn decide(&mut self, mut writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
         self.pending.pay(&mut work.batch);
         self.room = self.rows.room();
+        // A minute is closed before anything of this commit is in history.
+        writes.sort_by_key(|write| !matches!(write, Write::CloseMinutes { .. }));
         for write in writes {
             if !self.room && write.needs_room() {
                 metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
@@ -137,6 +141,7 @@ impl Partition {
                 self.write(write, work)?;
             }
         }
+        self.finish_releases(work);
         if self.drawn > self.promised {
             self.promised = Seq(self.drawn.0 + SEQ_BLOCK);
             work.batch.put(keys::single(keys::SEQ), self.promised.0.to_be_bytes().to_vec());
@@ -165,6 +170,14 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.broadcast(&message, &audience, reply, work)?;
             }
+            Write::Plan { message, targets, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.plan(&message, targets, reply, work);
+            }
+            Write::Release { app, task, devices, reply } => {
+                self.release(app, task, devices, reply, work);
+            }
+            Write::Join { app } => self.join(app, work),
             Write::List { device, user, before, reply } => {
                 if let Some(people) = self.people(device.app) {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -180,6 +193,10 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.change(app, changes, audit, reply, work);
             }
+            Write::Tenants { change, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.change_tenants(*change, audit, reply, work);
+            }
             Write::Task { app, info, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 self.open_task(app, info, reply, work);
@@ -191,8 +208,14 @@ impl Partition {
         Ok(())
     }
 
-    /// Writes history, then the batch. On an error nobody knows what is stored.
+    /// Writes history, then the batch. On an error nobody knows what is stored: a start does, by the
+    /// number that both carry.
     fn commit(&mut self, work: &mut Work) -> Result<(), Failed> {
+        self.commits += u64::from(!work.records.is_empty());
+        if !work.records.is_empty() {
+            self.history.begin_commit(self.commits);
+            work.batch.put(keys::single(keys::COMMIT), self.commits.to_be_bytes().to_vec());
+        }
         self.write_history(work)?;
         if !work.batch.is_empty() {
             let began = self.shared.clock.elapsed();
@@ -246,8 +269,11 @@ impl Partition {
                 Err(Error::Unknown)
             }
         };
-        // Before the answers, so that who was answered finds its events.
         if committed.is_ok() {
+            // Before the answers: what is answered as let go is due, and has its events.
+            for Released { entry, devices, at } in &work.due {
+                self.shared.logs.release(entry, devices, *at);
+            }
             self.publish(work);
         }
         for tell in work.answers.drain(..) {
@@ -258,8 +284,8 @@ impl Partition {
             return;
         }
         self.hint(std::mem::take(&mut work.arrived));
-        for entry in work.broadcasts.drain(..) {
-            self.shared.hints.broadcast(entry);
+        for Released { entry, devices, .. } in work.due.drain(..) {
+            self.shared.hints.broadcast(entry, Arc::new(devices));
         }
         for (partition, op) in work.follow_ups.drain(..) {
             self.shared.ports[partition].intake.follow_up(op);
@@ -271,7 +297,7 @@ impl Partition {
         let mut shards: AHashMap<ShardNo, Vec<DueHint>> = AHashMap::new();
         let mut people: Option<Arc<OfApp>> = None;
         for Arrived { owner, seq, before, message } in arrived {
-            if people.as_ref().is_none_or(|people| people.info.app != owner.app()) {
+            if people.as_ref().is_none_or(|people| people.app != owner.app()) {
                 people = self.shared.tenants.get(owner.app());
             }
             let Some(people) = &people else { continue };

@@ -6,6 +6,7 @@ use carillon_sdk::MessageId;
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::{Lane, ReportKind};
 
+use super::broadcasts::reject;
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
 use super::keys;
@@ -72,6 +73,9 @@ impl Partition {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
                     self.pending.unlist(&mut desk, device.ordinal, user, &group)?;
                 }
+            }
+            Later::Reject { entry, devices } => {
+                devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
             }
             Later::Unlog { device, group } => self.unlog(device, &group, work),
             Later::Holds { users, id, reply } => {

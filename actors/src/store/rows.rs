@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::disk::Failed;
 use super::history::push_type_of;
+use super::log::Reach;
 use crate::model::{App, Device, Message, Owner, PushType, Seq, Task, User};
 
 /// In the byte of the push type: eight bytes of a task follow.
@@ -175,9 +176,11 @@ pub(super) struct AppRow {
     pub name: Option<String>,
     pub client_key: String,
     pub created_at: Timestamp,
+    #[serde(default)]
+    pub disabled_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct KeyRow {
     pub key_id: KeyId,
     pub app: App,
@@ -186,6 +189,27 @@ pub(super) struct KeyRow {
     pub bearer: bool,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// Address ranges; empty: any.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    #[serde(default)]
+    pub used: Option<KeyUse>,
+}
+
+/// When and whence a key was last used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyUse {
+    pub at: Timestamp,
+    pub from: std::net::IpAddr,
+}
+
+impl KeyRow {
+    #[must_use]
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
 }
 
 /// None in its place when the device was deleted: its ordinal is never given out again.
@@ -224,7 +248,10 @@ pub(super) struct UserRow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct BroadcastRow<M = Message> {
     pub message: M,
+    /// Answered when it was accepted or planned.
     pub devices: u32,
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carillon_sdk::api::{CreateApp, CreateKey, Granularity, RegisterDevice, ReportKind, Step};
-use carillon_sdk::{KeyId, MessageId, Timestamp};
+use carillon_sdk::api::{Granularity, RegisterDevice, ReportKind, Step};
+use carillon_sdk::{MessageId, Timestamp};
+use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -17,7 +18,8 @@ use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
-use super::{Acked, AppInfo, Cursor, Enqueued, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged};
+use super::tenancy::{TenantChange, TenantDone};
+use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -44,22 +46,30 @@ pub(super) enum Write {
         nonce: Option<Nonce>,
         reply: Reply<u32>,
     },
-    CreateApp {
-        body: CreateApp,
+    /// Opens a campaign's entry, with its targets.
+    Plan {
+        message: Arc<Message>,
+        targets: Targets,
         nonce: Option<Nonce>,
-        reply: Reply<AppInfo>,
+        reply: Reply<EntryView>,
     },
-    CreateKey {
+    /// Lets a campaign go to some of its targets.
+    Release {
         app: App,
-        body: CreateKey,
-        nonce: Option<Nonce>,
-        reply: Reply<KeyInfo>,
+        task: Task,
+        devices: RoaringBitmap,
+        reply: Reply<Option<u64>>,
     },
-    RevokeKey {
+    /// Lets go what devices that came later want of the app's log. Nobody waits for it; a sweep
+    /// does the same.
+    Join {
         app: App,
-        key: KeyId,
+    },
+    Tenants {
+        change: Box<TenantChange>,
+        audit: Option<Audit>,
         nonce: Option<Nonce>,
-        reply: Reply<bool>,
+        reply: Reply<TenantDone>,
     },
     /// None when the id was deleted meanwhile: to be tried again.
     Register {
@@ -181,6 +191,11 @@ pub(super) enum Later {
         user: User,
         group: Group,
     },
+    /// Let go to devices that were deleted before: their verdict.
+    Reject {
+        entry: Arc<LogEntry>,
+        devices: RoaringBitmap,
+    },
     /// And its app's broadcasts.
     Unlog {
         device: Device,
@@ -255,14 +270,13 @@ pub(super) struct QueuePage {
 impl Write {
     /// Removals and what makes room are taken in on a full disk too.
     #[must_use]
-    pub(super) const fn needs_room(&self) -> bool {
+    pub(super) fn needs_room(&self) -> bool {
+        if let Self::Tenants { change, .. } = self {
+            return change.needs_room();
+        }
         !matches!(
             self,
-            Self::Delete { .. }
-                | Self::List { .. }
-                | Self::RevokeKey { .. }
-                | Self::Sweep { .. }
-                | Self::CloseMinutes { .. }
+            Self::Delete { .. } | Self::List { .. } | Self::Sweep { .. } | Self::CloseMinutes { .. }
         )
     }
 
@@ -270,9 +284,10 @@ impl Write {
         match self {
             Self::Enqueue { reply, .. } => refuse(reply, error),
             Self::Broadcast { reply, .. } => refuse(reply, error),
-            Self::CreateApp { reply, .. } => refuse(reply, error),
-            Self::CreateKey { reply, .. } => refuse(reply, error),
-            Self::RevokeKey { reply, .. } => refuse(reply, error),
+            Self::Tenants { reply, .. } => refuse(reply, error),
+            Self::Plan { reply, .. } => refuse(reply, error),
+            Self::Release { reply, .. } => refuse(reply, error),
+            Self::Join { .. } => {}
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
             Self::NameUser { reply, .. } => refuse(reply, error),
@@ -328,6 +343,7 @@ impl Later {
             | Self::Online { .. }
             | Self::Forget { .. }
             | Self::Unlist { .. }
+            | Self::Reject { .. }
             | Self::Unlog { .. } => {}
         }
     }
@@ -345,7 +361,10 @@ pub(super) struct Work {
     pub records: Vec<Record>,
     pub answers: Vec<Answer>,
     pub arrived: Vec<Arrived>,
-    pub broadcasts: Vec<Arc<LogEntry>>,
+    /// What is let go, to be finished when all is decided.
+    pub released: Vec<Released>,
+    /// And once that is on disk, to be told.
+    pub due: Vec<Released>,
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
@@ -363,6 +382,13 @@ pub(super) struct Arrived {
     pub message: Arc<Message>,
 }
 
+/// Devices an entry is let go to, and the release's place.
+pub(super) struct Released {
+    pub entry: Arc<LogEntry>,
+    pub devices: RoaringBitmap,
+    pub at: Seq,
+}
+
 impl Work {
     #[must_use]
     pub(super) fn new(now: Timestamp) -> Self {
@@ -372,7 +398,8 @@ impl Work {
             records: Vec::new(),
             answers: Vec::new(),
             arrived: Vec::new(),
-            broadcasts: Vec::new(),
+            released: Vec::new(),
+            due: Vec::new(),
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),

@@ -18,11 +18,17 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod campaigns;
 mod endpoints;
 mod events;
+mod lists;
+mod owner;
+mod schedules;
 mod templates;
 
 pub use events::EventsQuery;
+
+pub use self::lists::ListForm;
 
 #[cfg(test)]
 mod tests;

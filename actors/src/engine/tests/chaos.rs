@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use roaring::RoaringBitmap;
 
 use super::world::{World, users};
 use crate::engine::To;
@@ -59,9 +60,9 @@ impl Hints for Chaos {
         }
     }
 
-    fn broadcast(&self, entry: Arc<LogEntry>) {
+    fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>) {
         if self.state.lock().throw(2) == 0 {
-            self.to.broadcast(entry);
+            self.to.broadcast(entry, devices);
         }
     }
 }

@@ -216,9 +216,9 @@ fn broadcasts_have_a_window_of_their_own_and_the_log_is_walked_as_acks_open_it()
     assert_eq!(sent(&bench.hint(&own(21), 0)), [21], "single pushes have room");
     let effects = bench.ack(&[1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Walk)));
-    assert_eq!(sent(&bench.bulk(&log)), [17, 18, 19, 20]);
+    assert_eq!(sent(&bench.bulk(&log[8..])), [17, 18, 19, 20], "the rest of what is due");
     assert!(bench.session.takes_bulk());
-    assert!(sent(&bench.bulk(&log)).is_empty(), "once each");
+    assert!(sent(&bench.bulk(&log[8..])).is_empty(), "once each");
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub(super) struct Devices {
     by_id: AHashMap<Arc<str>, u32>,
     pub(super) index: Index,
     texts: AHashSet<Arc<str>>,
+    /// Ordinals given to registrations under way.
+    pub(super) reserved: RoaringBitmap,
 }
 
 pub(super) struct Entry {
@@ -60,6 +62,7 @@ impl OfApp {
         }
         let ordinal = devices.list.len() as u32;
         devices.reach(ordinal);
+        devices.reserved.insert(ordinal);
         devices.by_id.insert(id.shared(), ordinal);
         self.device(ordinal)
     }
@@ -81,6 +84,7 @@ impl OfApp {
             return None;
         }
         let before = devices.list.get_mut(ordinal as usize)?.take();
+        devices.reserved.remove(ordinal);
         let created = before.is_none();
         let mut entry = before.unwrap_or_else(|| Box::new(Entry::new(id, body.platform, now, first)));
         if created {
@@ -186,12 +190,6 @@ impl OfApp {
     pub(in crate::store) fn groups(&self) -> Vec<(Group, RoaringBitmap)> {
         let devices = self.devices.read();
         devices.index.groups().map(|(group, members)| (group.clone(), members.clone())).collect()
-    }
-
-    /// The highest ordinal given out.
-    #[must_use]
-    pub(in crate::store) fn last_ordinal(&self) -> u32 {
-        self.devices.read().list.len().saturating_sub(1) as u32
     }
 
     #[must_use]

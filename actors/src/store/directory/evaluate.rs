@@ -20,7 +20,33 @@ pub struct AudienceCount {
     pub by_channel: BTreeMap<String, u64>,
 }
 
+/// What a rule said of the devices there were.
+pub(in crate::store) struct Judged {
+    pub fitting: RoaringBitmap,
+    /// Ordinals below were given out, and judged, but for the vacant ones.
+    pub known: u32,
+    /// Registrations under way.
+    pub vacant: Vec<u32>,
+}
+
 impl OfApp {
+    /// Who is in an audience at this moment, under one lock: whoever is not told of here comes later.
+    #[must_use]
+    pub(in crate::store) fn judge(&self, audience: &Audience) -> Judged {
+        let devices = self.devices.read();
+        Judged {
+            fitting: evaluate(&devices.index, audience),
+            known: devices.list.len() as u32,
+            vacant: devices.reserved.iter().collect(),
+        }
+    }
+
+    /// Every registered device.
+    #[must_use]
+    pub(in crate::store) fn registered(&self) -> RoaringBitmap {
+        self.devices.read().index.all().clone()
+    }
+
     /// The devices of an audience.
     #[must_use]
     pub(in crate::store) fn audience(&self, audience: &Audience) -> RoaringBitmap {

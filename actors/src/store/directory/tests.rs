@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{AppId, DeviceId, Timestamp, UserId, WorkspaceId};
+use carillon_sdk::{DeviceId, Timestamp, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -20,14 +20,7 @@ const VERSIONS: [&str; 4] = ["1.9", "1.10", "2.0-beta", "2.0"];
 const TAGS: [&str; 4] = ["vip", "gold", "silver", "beta"];
 
 fn people() -> OfApp {
-    OfApp::new(AppInfo {
-        app: APP,
-        app_id: AppId::parse("shop").unwrap(),
-        workspace_id: WorkspaceId::parse("test").unwrap(),
-        name: None,
-        client_key: String::new(),
-        created_at: Timestamp::default(),
-    })
+    OfApp::new(APP)
 }
 
 /// What may happen to one of a few devices and users.
@@ -230,7 +223,7 @@ fn rebuilt(people: &OfApp) -> OfApp {
         let row = UserRow { user_id, tags: people.user_tags(user) };
         anew.restore_user(user, through_disk(&row));
     }
-    for ordinal in 0..=people.last_ordinal() {
+    for ordinal in 0..people.judge(&Audience::Everybody).known {
         anew.restore(ordinal, people.row(ordinal).map(|row| through_disk(&row)));
     }
     anew
@@ -253,7 +246,7 @@ proptest! {
         for audience in audiences {
             let found: BTreeSet<u32> = people.audience(&audience).into_iter().collect();
             let asked: BTreeSet<u32> =
-                (0..=people.last_ordinal()).filter(|ordinal| people.has(*ordinal, &audience)).collect();
+                (0..people.judge(&Audience::Everybody).known).filter(|ordinal| people.has(*ordinal, &audience)).collect();
             prop_assert_eq!(&found, &asked, "{}", audience);
             let count = people.audience_count(&audience);
             prop_assert_eq!(count.devices, found.len() as u64);

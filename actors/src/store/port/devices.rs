@@ -138,7 +138,10 @@ impl Store {
             self.write(partition, user.app, |reply| Write::NameUser { user, reply }).await?;
         }
         let partition = shared.partition_of_device(device);
-        self.write(partition, device.app, |reply| Write::Bind { device, user, nonce, reply }).await
+        let bind = |reply| Write::Bind { device, user, nonce, reply };
+        let before = self.write(partition, device.app, bind).await?;
+        self.join(device);
+        Ok(before)
     }
 
     /// An empty token withdraws the one on record.

@@ -1,7 +1,9 @@
 //! The port's operations: each finds its partition, hands over, and waits for the answer.
 
 mod apps;
+mod campaigns;
 mod devices;
+mod log;
 mod pushes;
 mod reading;
 mod sessions;

@@ -8,12 +8,11 @@ use carillon_sdk::api::Step;
 use carillon_sdk::wire::ReportKind;
 use smallvec::SmallVec;
 
-use super::super::log::LogEntry;
 use super::super::page::merge;
 use super::super::work::{Later, QueuePage, Report};
 use super::super::{Acked, Connected, Cursor, Error, Page, Store};
 use super::lazy;
-use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
+use crate::model::{Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
 impl Store {
     /// A number for a new session.
@@ -36,6 +35,7 @@ impl Store {
         let before = self.0.shared.sessions.open(device, epoch, shard);
         people.seen(device.ordinal, self.now(), || self.session(device).is_some());
         self.to_write(device);
+        self.join(device);
         let user = people.bound_user(device.ordinal);
         let waits = |owner| self.pending_count(owner) > 0;
         let pending = waits(Owner::Device(device)) || user.is_some_and(|user| waits(Owner::User(user)));
@@ -78,12 +78,6 @@ impl Store {
         };
         let (own, of_user) = futures_util::future::join(share(Owner::Device(device)), of_user).await;
         Ok(merge(own?, of_user?, limit))
-    }
-
-    /// The live broadcasts of an app, oldest first.
-    #[must_use]
-    pub fn log(&self, app: App) -> Arc<Vec<Arc<LogEntry>>> {
-        self.0.shared.logs.of(app)
     }
 
     /// These arrived. Told: applied within a few tens of milliseconds. `Full` when the intake is:

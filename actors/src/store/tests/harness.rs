@@ -7,6 +7,7 @@ use carillon_sdk::api::{CreateApp, Platform, RegisterDevice};
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{AppId, DeviceId, MessageId, Timestamp, Ttl, UserId, WorkspaceId};
 use parking_lot::Mutex;
+use roaring::RoaringBitmap;
 use tempfile::TempDir;
 
 use super::super::faults::Faults;
@@ -40,7 +41,7 @@ impl Hints for Heard {
         self.due.lock().extend(hints.into_iter().map(|hint| (shard, hint)));
     }
 
-    fn broadcast(&self, entry: Arc<LogEntry>) {
+    fn broadcast(&self, entry: Arc<LogEntry>, _: Arc<RoaringBitmap>) {
         self.broadcasts.lock().push(entry);
     }
 }

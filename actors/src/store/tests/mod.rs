@@ -1,6 +1,7 @@
 //! The contract of the port, run on every disk, and what each disk must bear.
 
 mod contract;
+mod entries;
 mod faults;
 mod feed;
 mod harness;

@@ -1,10 +1,8 @@
-use std::sync::Arc;
-
 use carillon_sdk::api::{Dimension, Granularity};
 use carillon_sdk::wire::{Lane, ReportKind};
 use carillon_sdk::{MessageId, Ttl};
 
-use super::super::{Cursor, Enqueued, Error};
+use super::super::{Cursor, Enqueued};
 use super::harness::{BOTH, Bench, HOUR, On, START, ids, wait};
 use crate::limits::Limits;
 use crate::model::{Epoch, Message, Owner, PushType, Seq, ShardNo};
@@ -371,73 +369,6 @@ fn a_report_counts_once_and_only_for_what_was_sent() {
         let steps: Vec<_> = view.targets[0].steps.iter().map(|step| format!("{:?}", step.step)).collect();
         assert_eq!(steps, ["Accepted", "Sent", "Shown", "Opened", "Delivered"]);
     }
-}
-
-#[test]
-fn a_broadcast_is_due_to_whoever_has_not_acked_it_until_it_expires() {
-    for on in BOTH {
-        let mut bench = Bench::new(on);
-        let app = bench.app("shop");
-        let devices: Vec<_> = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
-        let message = Message { push_type: PushType::Broadcast, lane: Lane::Bulk, ..bench.message(app) };
-        let id = message.id;
-        assert_eq!(
-            wait(bench.store().broadcast(Arc::new(message), crate::audience::Audience::Everybody, None)),
-            Ok(3)
-        );
-        bench.settle(app);
-        assert_eq!(bench.heard.broadcasts.lock().len(), 1);
-        let entry = Arc::clone(&bench.store().log(app)[0]);
-        let late = bench.device(app, "late");
-        assert!(entry.is_due(late, bench.clock.now()));
-        bench.ack(devices[0], &[Arc::clone(&entry.due)]);
-        assert!(!entry.is_due(devices[0], bench.clock.now()));
-        assert_eq!(bench.state(devices[0], id).as_deref(), Some("pending"), "a crash could take it back");
-        bench.sweep();
-        assert_eq!(bench.state(devices[0], id).as_deref(), Some("delivered"));
-        bench.sweep();
-        bench.device(app, "another commit");
-        bench.sweep();
-        bench.kill_and_reopen();
-        let entry = Arc::clone(&bench.store().log(app)[0]);
-        assert!(!entry.is_due(devices[0], bench.clock.now()));
-        assert!(entry.is_due(devices[1], bench.clock.now()));
-        assert!(wait(bench.store().report(devices[1], id, ReportKind::Opened)).unwrap());
-        bench.advance(HOUR);
-        assert!(!entry.is_due(devices[1], bench.clock.now()));
-        bench.sweep();
-        bench.device(app, "too late");
-        bench.advance(Ttl::from_secs(30));
-        bench.sweep();
-        assert!(bench.store().log(app).is_empty());
-        let counts = bench.counts(app, id);
-        assert_eq!(counts, [("delivered".to_owned(), 1), ("expired".to_owned(), 4)]);
-        bench.sweep();
-        bench.kill_and_reopen();
-        assert!(bench.store().log(app).is_empty());
-    }
-}
-
-#[test]
-fn a_repeated_broadcast_is_one_and_a_full_log_refuses() {
-    let bench = Bench::with(On::Memory, Limits { broadcasts_max: 1, ..Limits::default() });
-    let app = bench.app("shop");
-    bench.device(app, "phone");
-    let message = Arc::new(Message { id: MessageId::derived(&[1; 16], b"b"), ..bench.message(app) });
-    assert_eq!(
-        wait(bench.store().broadcast(Arc::clone(&message), crate::audience::Audience::Everybody, None)),
-        Ok(1)
-    );
-    assert_eq!(wait(bench.store().broadcast(message, crate::audience::Audience::Everybody, None)), Ok(1));
-    assert_eq!(bench.store().log(app).len(), 1);
-    assert_eq!(
-        wait(bench.store().broadcast(
-            Arc::new(bench.message(app)),
-            crate::audience::Audience::Everybody,
-            None
-        )),
-        Err(Error::Exists)
-    );
 }
 
 #[test]
