@@ -1,5 +1,7 @@
 //! The engine as the edge sees it: one cheap handle.
 
+mod apps;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -150,6 +152,9 @@ pub enum Refusal {
     BroadcastsFull,
     #[error("no such device")]
     DeviceUnknown,
+    /// The operator has shut the app. 403.
+    #[error("the app is disabled")]
+    AppDisabled,
 }
 
 /// The kinds of actor, for death and for counting.
@@ -358,6 +363,7 @@ impl Engine {
 
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
+        self.open(push.app)?;
         crate::push::push(&self.shared, push).await
     }
 
@@ -371,6 +377,7 @@ impl Engine {
         idempotency: Option<Idempotency>,
         nonce: Option<Nonce>,
     ) -> Result<Ordered, Refusal> {
+        self.open(app)?;
         crate::order::order(&self.shared, app, order, idempotency, nonce).await
     }
 
@@ -396,7 +403,7 @@ impl Engine {
     /// with the reason `device_deleted`.
     pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Refusal> {
         self.shared.store.delete_device(device, nonce).await?;
-        let end = End { device, reason: GoodbyeReason::Revoked };
+        let end = End { device, reason: GoodbyeReason::Revoked, retry_after: Ttl::ZERO };
         let _ = self.shared.router.ask(self.shared.router.of_device(device), end).await;
         Ok(())
     }

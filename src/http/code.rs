@@ -26,6 +26,8 @@ pub enum Code {
     NoncesFull,
     BearerRefused,
     ScopeMissing,
+    AddressRefused,
+    AppDisabled,
     RateLimited,
 
     DeviceIdInvalid,
@@ -62,6 +64,7 @@ pub enum Code {
     KeyInvalid,
     AppExists,
     AppInvalid,
+    AppUnknown,
 
     TemplateUnknown,
     TemplateExists,
@@ -116,6 +119,8 @@ impl Code {
         Self::NoncesFull,
         Self::BearerRefused,
         Self::ScopeMissing,
+        Self::AddressRefused,
+        Self::AppDisabled,
         Self::RateLimited,
         Self::DeviceIdInvalid,
         Self::DeviceUnknown,
@@ -148,6 +153,7 @@ impl Code {
         Self::KeyInvalid,
         Self::AppExists,
         Self::AppInvalid,
+        Self::AppUnknown,
         Self::TemplateUnknown,
         Self::TemplateExists,
         Self::TemplateInvalid,
@@ -238,6 +244,8 @@ impl Code {
                 "Bearer is taken over TLS or loopback only, from a key that allows it",
             ),
             Self::ScopeMissing => ("scope_missing", 403, "The key may not do this"),
+            Self::AddressRefused => ("address_refused", 403, "The key may not be used from this address"),
+            Self::AppDisabled => ("app_disabled", 403, "The app is disabled"),
             Self::RateLimited => ("rate_limited", 429, "Too many requests"),
             _ => self.row_of_what(),
         }
@@ -256,8 +264,8 @@ impl Code {
             Self::RangeTooLarge => ("range_too_large", 400, "The answer would be too long"),
             Self::KeyUnknown => ("key_unknown", 404, "There is no such key"),
             Self::KeysFull => ("keys_full", 409, "The app has as many live keys as it may have"),
-            Self::KeyInUse => ("key_in_use", 409, "A key cannot revoke itself"),
-            Self::KeyInvalid => ("key_invalid", 400, "The key's name or scopes are not well formed"),
+            Self::KeyInUse => ("key_in_use", 409, "A key cannot shut itself out"),
+            Self::KeyInvalid => ("key_invalid", 400, "The key is not well formed"),
             Self::AppExists => ("app_exists", 409, "The app exists already"),
             Self::AppInvalid => ("app_invalid", 400, "The app's name is not well formed"),
             Self::Busy => ("busy", 503, "A queue is full; nothing was done"),
@@ -271,6 +279,7 @@ impl Code {
 
     const fn row_of_owner(self) -> (&'static str, u16, &'static str) {
         match self {
+            Self::AppUnknown => ("app_unknown", 404, "There is no such app"),
             Self::TemplateUnknown => ("template_unknown", 404, "There is no such template"),
             Self::TemplateExists => ("template_exists", 409, "A template of this name exists already"),
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),

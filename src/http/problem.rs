@@ -153,6 +153,7 @@ impl From<Refusal> for Refused {
             Refusal::ValueMissing => Code::VariableMissing,
             Refusal::BroadcastsFull => Code::BroadcastsFull,
             Refusal::DeviceUnknown => Code::DeviceUnknown,
+            Refusal::AppDisabled => Code::AppDisabled,
         })
     }
 }

@@ -41,7 +41,7 @@ const fn entry(
 
 use Access::{Anybody, Key, KeyOrClient};
 use Code::{
-    AppExists, AppInvalid, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
+    AppExists, AppInvalid, AppUnknown, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
     CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
@@ -174,8 +174,14 @@ pub(super) const ROUTES: &[Entry] = &[
     }),
     entry("GET", "/v1/keys", Key(Scope::Keys), &[], || web::get().to(keys::list)),
     entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),
+    entry("PATCH", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeyInUse], || {
+        web::patch().to(keys::update)
+    }),
     entry("DELETE", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInUse], || {
         web::delete().to(keys::revoke)
+    }),
+    entry("POST", "/v1/keys/{id}/rotate", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeysFull], || {
+        web::post().to(keys::rotate)
     }),
     entry(
         "POST",
@@ -224,9 +230,18 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
     }),
-    entry("GET", "/v1/apps", Key(Scope::Operator), &[], || web::get().to(apps::list)),
+    entry("GET", "/v1/apps", Key(Scope::Operator), &[QueryInvalid], || web::get().to(apps::list)),
     entry("POST", "/v1/apps", Key(Scope::Operator), &[AppInvalid, AppExists], || {
         web::post().to(apps::create)
+    }),
+    entry("GET", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown], || {
+        web::get().to(apps::read)
+    }),
+    entry("PATCH", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown, AppInvalid], || {
+        web::patch().to(apps::update)
+    }),
+    entry("POST", "/v1/apps/{app}/{workspace}/client-key", Key(Scope::Operator), &[AppUnknown], || {
+        web::post().to(apps::rotate_client_key)
     }),
     entry("GET", "/openapi.json", Anybody, &[], || web::get().to(index::openapi_json)),
     entry("GET", "/errors", Anybody, &[], || web::get().to(index::errors)),

@@ -21,6 +21,7 @@ use crate::time::Timestamp;
 mod campaigns;
 mod events;
 mod lists;
+mod owner;
 mod schedules;
 mod templates;
 
