@@ -10,5 +10,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod log;
 pub mod operations;
+pub mod receipts;
 pub mod serve;
 pub mod settings;

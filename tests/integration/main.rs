@@ -18,6 +18,8 @@ mod manners;
 mod operators;
 mod promises;
 mod pushes;
+mod receipts;
+mod schedules;
 mod statistics;
 mod supervision;
 mod templates;

@@ -19,8 +19,11 @@ use crate::sign;
 use crate::time::Timestamp;
 
 mod campaigns;
+mod endpoints;
 mod events;
 mod lists;
+mod owner;
+mod schedules;
 mod templates;
 
 pub use events::EventsQuery;
