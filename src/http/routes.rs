@@ -52,7 +52,7 @@ use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, Re
 
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
-    ListsFull, PlanBroken, PlanChanged,
+    ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
@@ -185,6 +185,9 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
     entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
         web::get().to(campaigns::read)
+    }),
+    entry("GET", "/v1/campaigns/{id}/events", Key(Scope::Read), &[CampaignUnknown, WatchersFull], || {
+        web::get().to(campaigns::watch::watch)
     }),
     entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
         web::post().to(campaigns::plan)

@@ -28,11 +28,22 @@ async fn run(app: &App, campaign: &CreateCampaign) -> CampaignView {
     app.api.apply_campaign(&campaign.campaign_id, &planned.plan).await.unwrap()
 }
 
+/// Generous, as a debug build beside others is slow; and the last view says what was missing.
 async fn await_state(app: &App, id: &str, state: CampaignState) -> CampaignView {
-    eventually(&format!("{id} to be {}", state.as_str()), async || {
-        app.api.campaign(id).await.ok().filter(|campaign| campaign.state == state)
-    })
-    .await
+    let mut seen = None;
+    let looking = async {
+        loop {
+            let campaign = app.api.campaign(id).await.ok();
+            if campaign.as_ref().is_some_and(|campaign| campaign.state == state) {
+                return campaign;
+            }
+            seen = campaign.or(seen.take());
+            // Between two questions: a watch would do as well, and has its own test.
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+    };
+    let found = tokio::time::timeout(crate::harness::DEADLINE, looking).await.ok().flatten();
+    found.unwrap_or_else(|| panic!("{id} did not become {}: {seen:?}", state.as_str()))
 }
 
 async fn await_released(app: &App, id: &str, released: u64) -> CampaignView {
@@ -228,4 +239,25 @@ async fn every_change_of_a_campaign_has_its_audit_entry() {
         entries.iter().filter(|entry| entry.object == id).map(|entry| entry.what.as_str()).collect();
     done.reverse();
     assert_eq!(done[..2], ["campaign.create", "campaign.apply"]);
+}
+
+#[tokio::test]
+async fn a_watch_tells_each_change_and_ends_with_the_campaign() {
+    let server = Server::start().await;
+    let app = server.app();
+    let mut phone = Phone::new(&server, &app, "d").await;
+    let made = app.api.create_campaign(&to_all("sale")).await.unwrap();
+    let id = &made.campaign.campaign_id;
+    let mut watch = app.api.watch_campaign(id, None).await.unwrap();
+    assert_eq!(watch.next().await.unwrap().unwrap().state, CampaignState::Planned);
+    app.api.apply_campaign(id, &made.planned.plan).await.unwrap();
+    phone.receive("sale").await;
+    let mut last = None;
+    while let Some(view) = crate::harness::within("a view", watch.next()).await.unwrap() {
+        last = Some(view);
+    }
+    assert_eq!(last.map(|view| (view.state, view.counts.delivered)), Some((CampaignState::Finished, 1)));
+    let heard = watch.id().unwrap();
+    let mut again = app.api.watch_campaign(id, Some(heard)).await.unwrap();
+    assert_eq!(again.next().await.unwrap(), None, "all was told");
 }
