@@ -15,10 +15,12 @@ pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
+pub mod batch;
 pub mod campaigns;
 pub mod lists;
 pub mod owner;
 pub mod schedules;
+pub mod settings;
 pub mod templates;
 
 /// The kind of device.

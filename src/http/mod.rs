@@ -30,6 +30,7 @@ mod rate;
 mod registering;
 mod routes;
 mod schedules;
+mod settings;
 mod spool;
 mod stats;
 mod templates;

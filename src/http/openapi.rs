@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::schedules;
-use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{campaigns, lists};
 
 #[derive(OpenApi)]
@@ -30,6 +30,7 @@ use super::{campaigns, lists};
         devices::unbind,
         users::read,
         pushes::create,
+        pushes::batch::batch,
         messages::read,
         events::read,
         stats::read,
@@ -63,6 +64,10 @@ use super::{campaigns, lists};
         schedules::cancel_run,
         schedules::runs,
         audit::read,
+        settings::read,
+        settings::replace,
+        settings::callback_key,
+        settings::make_callback_key,
         apps::list,
         apps::create,
         apps::read,

@@ -18,11 +18,13 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod batch;
 mod campaigns;
 mod events;
 mod lists;
 mod owner;
 mod schedules;
+mod settings;
 mod templates;
 
 pub use events::EventsQuery;
