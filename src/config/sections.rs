@@ -58,6 +58,8 @@ pub struct Mpaas {
     pub payload_bytes_max: usize,
     pub msg_key_keep: Ttl,
     pub task_name_required: bool,
+    /// Empty: the app's own.
+    pub time_zone: String,
     pub third_channel_honor: u16,
     pub third_channel_harmonyos: u16,
 }
@@ -216,6 +218,7 @@ fn mpaas(r: &mut Reader<'_>) -> Mpaas {
         payload_bytes_max: fits(r.size("mpaas.payload_bytes_max", 64..=64 << 10)),
         msg_key_keep: r.span("mpaas.msg_key_keep", HOUR..=Ttl::from_secs(365 * 86_400)),
         task_name_required: r.boolean("mpaas.task_name_required"),
+        time_zone: r.text("mpaas.time_zone"),
         third_channel_honor: r.number("mpaas.third_channel_honor", 9..=999),
         third_channel_harmonyos: r.number("mpaas.third_channel_harmonyos", 9..=999),
     }
@@ -353,6 +356,10 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     }
     if config.http.body_bytes_max < limits.payload_bytes_max + 1024 {
         r.object("http.body_bytes_max", "leaves no KiB for the targets beside limits.payload_bytes_max");
+    }
+    let zone = &config.mpaas.time_zone;
+    if !zone.is_empty() && carillon_actors::schedule::calendar::Zone::parse(zone).is_err() {
+        r.object("mpaas.time_zone", format!("{zone:?} is no name of the IANA time zone database"));
     }
     if config.mpaas.third_channel_honor == config.mpaas.third_channel_harmonyos {
         r.object("mpaas.third_channel_harmonyos", "is the number of mpaas.third_channel_honor");

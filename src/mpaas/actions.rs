@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use carillon_actors::model::App;
-use carillon_actors::store::{KeyInfo, Nonce};
+use carillon_actors::store::{Audit, KeyInfo, Nonce};
 use carillon_sdk::api::Scope;
 use futures_util::future::LocalBoxFuture;
 
@@ -56,6 +56,22 @@ pub(super) const ACTIONS: &[Row] = &[
     row("PushBind", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::bind(call))),
     row("PushUnBind", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::unbind(call))),
     row("PushReport", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::report(call))),
+    row("CreateTemplate", Family::Msg, Scope::Manage, false, |call| Box::pin(super::templates::create(call))),
+    row("GetTemplate", Family::Msg, Scope::Read, false, |call| Box::pin(super::templates::get(call))),
+    row("ListTemplatePage", Family::Msg, Scope::Read, false, |call| Box::pin(super::templates::list(call))),
+    row("DeleteTemplate", Family::Msg, Scope::Manage, false, |call| Box::pin(super::templates::delete(call))),
+    row("QueryPushSchedulerList", Family::Content, Scope::Read, true, |call| {
+        Box::pin(super::schedules::list(call))
+    }),
+    row("QueryMpsSchedulerList", Family::Content, Scope::Read, true, |call| {
+        Box::pin(super::schedules::list(call))
+    }),
+    row("CancelPushScheduler", Family::ContentText, Scope::Push, true, |call| {
+        Box::pin(super::schedules::cancel(call))
+    }),
+    row("CancelMpsScheduler", Family::ContentText, Scope::Push, true, |call| {
+        Box::pin(super::schedules::cancel(call))
+    }),
     row("PushQueryDeviceState", Family::Message, Scope::Read, false, |call| {
         Box::pin(super::devices::state(call))
     }),
@@ -66,6 +82,21 @@ pub(super) fn find(name: &str) -> Option<&'static Row> {
 }
 
 impl Call {
+    /// As the audit log has it.
+    pub(super) fn who(&self) -> String {
+        format!("mpaas:{}", self.key.view.key_id)
+    }
+
+    pub(super) fn audit(&self, what: &str, object: &str) -> Audit {
+        Audit {
+            who: self.who(),
+            from: Some(self.from.clone()),
+            what: what.to_owned(),
+            object: object.to_owned(),
+            detail: None,
+        }
+    }
+
     pub(super) fn new(state: web::Data<State>, row: &Row, caller: Caller) -> Result<Self, Refused> {
         let Caller { key, form, nonce, from, .. } = caller;
         let form = form.map_err(|()| Code::RequestShouldBeUtf8)?;

@@ -19,7 +19,9 @@ mod fault;
 mod form;
 mod push;
 mod result;
+mod schedules;
 mod sign;
+mod templates;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;

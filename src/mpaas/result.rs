@@ -3,7 +3,6 @@
 /// A result code of the contract. The number is on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Code {
-    Success,
     NeedDeliveryToken,
     NeedAppIdWorkspaceId,
     AppIdWrong,
@@ -31,18 +30,16 @@ pub(crate) enum Code {
     TemplateTitleInvalid,
     TemplateDescInfoInvalid,
     TemplateUriInvalid,
-    SinglePushContentTooLong,
     InvalidExtendParam,
     InnerExtendParamTooMuch,
     MsgPayloadTooLong,
-    SystemError,
+    FlowControl,
 }
 
 impl Code {
     /// The number and the name, both verbatim.
     pub(crate) const fn row(self) -> (u16, &'static str) {
         match self {
-            Self::Success => (100, "SUCCESS"),
             Self::NeedDeliveryToken => (3001, "NEED_DELIVERYTOKEN"),
             Self::NeedAppIdWorkspaceId => (3003, "NEED_APPID_WORKSPACEID"),
             Self::AppIdWrong => (3007, "APPID_WRONG"),
@@ -70,11 +67,10 @@ impl Code {
             Self::TemplateTitleInvalid => (3040, "TEMPLATE_TITLE_INVALID"),
             Self::TemplateDescInfoInvalid => (3041, "TEMPLATE_DESC_INFO_INVALID"),
             Self::TemplateUriInvalid => (3042, "TEMPLATE_URI_INVALID"),
-            Self::SinglePushContentTooLong => (3043, "SINGLE_PUSH_CONTENT_TOO_LONG"),
             Self::InvalidExtendParam => (3044, "INVALID_EXTEND_PARAM"),
             Self::InnerExtendParamTooMuch => (3049, "MULTIPLE_INNER_EXTEND_PARAM_TO_MUCH"),
             Self::MsgPayloadTooLong => (3050, "MSG_PAYLOAD_TOO_LONG"),
-            Self::SystemError => (9000, "SYSTEM_ERROR"),
+            Self::FlowControl => (8011, "FLOW_CONTROL_ERROR"),
         }
     }
 

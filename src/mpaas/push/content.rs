@@ -83,8 +83,9 @@ pub(super) fn own(form: &Form) -> Result<Content, Failure> {
 /// The template's name and words.
 pub(super) fn of_template(call: &Call) -> Result<(String, Content), Failure> {
     let name = call.form.text("TemplateName").ok_or(Code::NeedTemplate)?;
-    let _ = call;
-    Err(Code::TemplateNotExist.because(format!("no template {name:?}")))
+    let found = call.state.engine.templates(call.app).get(name);
+    let found = found.ok_or_else(|| Code::TemplateNotExist.because(format!("no template {name:?}")))?;
+    Ok((name.to_owned(), found.template.content()))
 }
 
 pub(super) fn values(form: &Form) -> Result<Values, Failure> {
@@ -135,7 +136,7 @@ pub(super) fn dress(content: &mut Content, form: &Form) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(in super::super) const fn style(number: i64) -> Style {
+pub(in crate::mpaas) const fn style(number: i64) -> Style {
     match number {
         1 => Style::BigText,
         2 => Style::Rich,
@@ -143,12 +144,12 @@ pub(in super::super) const fn style(number: i64) -> Style {
     }
 }
 
-pub(in super::super) const fn action(number: i64) -> TapAction {
+pub(in crate::mpaas) const fn action(number: i64) -> TapAction {
     if number == 1 { TapAction::App } else { TapAction::Web }
 }
 
 /// Of `{defaultUrl, oppoUrl, …}` the one for our own road; the others are kept for theirs.
-pub(in super::super) fn default_url(name: &str, text: &str) -> Result<Option<String>, Failure> {
+pub(in crate::mpaas) fn default_url(name: &str, text: &str) -> Result<Option<String>, Failure> {
     let object =
         object_of(text).map_err(|()| Code::InvalidParam.because(format!("{name} is no JSON object")))?;
     for url in object.values() {

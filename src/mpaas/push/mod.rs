@@ -11,7 +11,7 @@ mod targets;
 
 use carillon_actors::engine::Outcome;
 use carillon_actors::model::{App, PushType};
-use carillon_actors::order::{Content, Order, Ordered, Recipients};
+use carillon_actors::order::{Content, Order, Ordered, Recipient, Recipients};
 use carillon_actors::store::Idempotency;
 use carillon_actors::template::Values;
 use carillon_sdk::wire::Lane;
@@ -22,7 +22,9 @@ use super::answer::{Done, Refused};
 use super::fault::{Fault, Kind};
 use super::form::plain;
 use super::result::{Code, Failure};
+use super::schedules;
 use content::Extended;
+pub(super) use content::{action, default_url, style};
 
 /// Longest name of a task, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -34,8 +36,9 @@ pub(super) async fn simple(call: Call) -> Result<Done, Refused> {
     let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let content = content::own(&call.form)?;
+    let repeat = repeat_of_all(call.app, "simple", &recipients);
     let order = order(&call, PushType::Single, None, content, Values::new(), Recipients::Each(recipients))?;
-    carry_out(call, order, None).await
+    carry_out(call, order, repeat).await
 }
 
 pub(super) async fn template(call: Call) -> Result<Done, Refused> {
@@ -43,8 +46,10 @@ pub(super) async fn template(call: Call) -> Result<Done, Refused> {
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let (name, content) = content::of_template(&call)?;
     let values = content::values(&call.form)?;
-    let order = order(&call, PushType::Template, Some(name), content, values, Recipients::Each(recipients))?;
-    carry_out(call, order, None).await
+    let repeat = repeat_of_all(call.app, "template", &recipients);
+    let recipients = Recipients::Each(recipients);
+    let order = order(&call, PushType::Template, Some(name), content, values, recipients)?;
+    carry_out(call, order, repeat).await
 }
 
 pub(super) async fn multiple(call: Call) -> Result<Done, Refused> {
@@ -52,10 +57,10 @@ pub(super) async fn multiple(call: Call) -> Result<Done, Refused> {
     let (name, content) = content::of_template(&call)?;
     let extended = content::extended(&call.form)?;
     let recipients = targets::list(&call.form, delivery, &extended)?;
-    let repeat = repeat_of_all(call.app, &recipients);
+    let repeat = repeat_of_all(call.app, "multiple", &recipients);
     let recipients = Recipients::Each(recipients);
     let order = order(&call, PushType::Multiple, Some(name), content, Values::new(), recipients)?;
-    carry_out(call, order, Some(repeat)).await
+    carry_out(call, order, repeat).await
 }
 
 pub(super) async fn broadcast(call: Call) -> Result<Done, Refused> {
@@ -66,7 +71,7 @@ pub(super) async fn broadcast(call: Call) -> Result<Done, Refused> {
     let values = content::values(&call.form)?;
     let audience = Recipients::Audience(audience);
     let order = order(&call, PushType::Broadcast, Some(name), content, values, audience)?;
-    carry_out(call, order, Some(repeat)).await
+    carry_out(call, order, repeat).await
 }
 
 /// What all four have in common, checked; the order as a whole too, each recipient's words included.
@@ -79,6 +84,9 @@ fn order(
     to: Recipients,
 ) -> Result<Order, Failure> {
     let (form, settings) = (&call.form, &call.state.mpaas);
+    if !call.state.engine.settings(call.app).push_api.enabled {
+        return Err(Code::ApiSwitchNotOpen.into());
+    }
     let name = form.owned("TaskName");
     if name.is_none() && settings.task_name_required {
         return Err(Code::TaskNameNull.into());
@@ -122,7 +130,16 @@ fn lacking(order: &Order, at: usize, variable: &str) -> Failure {
     Code::TemplateKvNotEnough.because(detail)
 }
 
-async fn carry_out(call: Call, order: Order, repeat: Option<Idempotency>) -> Result<Done, Refused> {
+/// Now, or at its time. `repeat` says which calls are the same one.
+async fn carry_out(call: Call, order: Order, repeat: Idempotency) -> Result<Done, Refused> {
+    if let Some(strategy) = schedules::strategy(&call)? {
+        let text = call.form.text("StrategyContent").unwrap_or_default();
+        let repeat = self::repeat(call.app, "schedule", &[repeat.key.as_slice(), text.as_bytes()].concat());
+        return schedules::create(call, order, strategy, repeat.key).await;
+    }
+    // One who is named alone has a key by which the message is known; a task is known by the whole.
+    let has_task = matches!(order.push_type, PushType::Multiple | PushType::Broadcast);
+    let repeat = has_task.then_some(repeat);
     let ordered = call.state.engine.order(call.app, order, repeat, call.nonce).await?;
     answer(&ordered)
 }
@@ -153,13 +170,13 @@ fn repeat(app: App, what: &str, key: &[u8]) -> Idempotency {
 }
 
 /// The same targets under the same keys.
-fn repeat_of_all(app: App, recipients: &[carillon_actors::order::Recipient]) -> Idempotency {
-    let pair = |recipient: &carillon_actors::order::Recipient| {
+fn repeat_of_all(app: App, what: &str, recipients: &[Recipient]) -> Idempotency {
+    let pair = |recipient: &Recipient| {
         format!("{}\0{}\0", recipient.to.as_str(), recipient.key.as_deref().unwrap_or_default())
     };
     let mut pairs: Vec<String> = recipients.iter().map(pair).collect();
     pairs.sort_unstable();
-    repeat(app, "multiple", pairs.concat().as_bytes())
+    repeat(app, what, pairs.concat().as_bytes())
 }
 
 /// The values of a JSON object, each as text.
