@@ -1,5 +1,7 @@
 //! The engine as the edge sees it: one cheap handle.
 
+mod apps;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::campaign::Board;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
@@ -45,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) router: Router,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) board: Board,
     root: OnceLock<Addr<Root>>,
     arbiters: Vec<ArbiterHandle>,
     hellos: Mutex<HelloBucket>,
@@ -148,6 +152,9 @@ pub enum Refusal {
     BroadcastsFull,
     #[error("no such device")]
     DeviceUnknown,
+    /// The operator has shut the app. 403.
+    #[error("the app is disabled")]
+    AppDisabled,
 }
 
 /// The kinds of actor, for death and for counting.
@@ -158,6 +165,9 @@ pub enum Kind {
     Store,
     Metrics,
     Scheduler,
+    /// The campaigns' supervisor, and one of them.
+    Campaigns,
+    Campaign,
     Shard,
     User,
     Connection,
@@ -178,6 +188,8 @@ pub enum StartError {
     Store(#[source] store::OpenError),
     #[error("start an arbiter")]
     Arbiter,
+    #[error("tidy the lists")]
+    Lists(#[source] std::io::Error),
 }
 
 impl Kind {
@@ -189,6 +201,8 @@ impl Kind {
             Self::Store => "store",
             Self::Metrics => "metrics",
             Self::Scheduler => "scheduler",
+            Self::Campaigns => "campaigns",
+            Self::Campaign => "campaign",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -298,6 +312,7 @@ impl Engine {
         let counters = Arc::new(Counters::register());
         let router = Router::new(shards, Arc::clone(&counters));
         let store = open(Arc::new(router.clone())).map_err(StartError::Store)?;
+        crate::lists::tidy(&store).map_err(StartError::Lists)?;
         let arbiters: Vec<_> = (0..shards).map(|_| Arbiter::new().handle()).collect();
         let hellos = HelloBucket { left: u64::from(limits.hello_burst), filled_ms: clock.monotonic_ms() };
         let shared = Arc::new(Shared {
@@ -306,6 +321,7 @@ impl Engine {
             limits,
             router,
             counters,
+            board: Board::default(),
             root: OnceLock::new(),
             arbiters: arbiters.clone(),
             hellos: Mutex::new(hellos),
@@ -326,7 +342,7 @@ impl Engine {
         Self { shared: Arc::clone(shared) }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
@@ -347,6 +363,7 @@ impl Engine {
 
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
+        self.open(push.app)?;
         crate::push::push(&self.shared, push).await
     }
 
@@ -360,6 +377,7 @@ impl Engine {
         idempotency: Option<Idempotency>,
         nonce: Option<Nonce>,
     ) -> Result<Ordered, Refusal> {
+        self.open(app)?;
         crate::order::order(&self.shared, app, order, idempotency, nonce).await
     }
 
@@ -385,7 +403,7 @@ impl Engine {
     /// with the reason `device_deleted`.
     pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Refusal> {
         self.shared.store.delete_device(device, nonce).await?;
-        let end = End { device, reason: GoodbyeReason::Revoked };
+        let end = End { device, reason: GoodbyeReason::Revoked, retry_after: Ttl::ZERO };
         let _ = self.shared.router.ask(self.shared.router.of_device(device), end).await;
         Ok(())
     }

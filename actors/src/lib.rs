@@ -1,7 +1,7 @@
 //! The engine: every actor, the pure core beside it, and the store. No HTTP, no TLS, no
 //! configuration files. ARCHITECTURE.md has the drawings.
 //!
-//! Asks go down one rank order, and everything else is told: edge → Shard → User → Store.
+//! Asks go down one rank order, and everything else is told: edge → Campaigns → Shard → User → Store.
 
 // In the order to read them; each group is a layer.
 
@@ -10,6 +10,8 @@ pub mod order;
 mod push;
 
 pub mod audience;
+pub mod campaign;
+pub mod lists;
 pub mod settings;
 pub mod template;
 pub mod templates;

@@ -20,6 +20,12 @@ pub struct Limits {
     pub broadcasts_max: usize,
     /// Templates an app may keep.
     pub templates_max: usize,
+    /// Campaigns an app may have; beyond, the oldest that is over goes, and without one: 409.
+    pub campaigns_max: usize,
+    /// Lists an app may keep.
+    pub lists_max: usize,
+    /// Lines of one list.
+    pub list_lines_max: u64,
     /// Operations of one app that may wait for a partition's commit; beyond: 503.
     pub intake_app_max: usize,
     /// Operations in one commit.
@@ -79,6 +85,9 @@ impl Default for Limits {
             pending_bytes_max: 1 << 20,
             broadcasts_max: 256,
             templates_max: 100,
+            campaigns_max: 1_000,
+            lists_max: 100,
+            list_lines_max: 10_000_000,
             intake_app_max: 8_192,
             commit_ops_max: 500,
             removal_wait_ms: 20,

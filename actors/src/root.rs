@@ -2,7 +2,7 @@
 //! and the init system is its supervisor.
 //!
 //! ```text
-//!  Root ──makes──▶ Metrics, Scheduler, Shard × core
+//!  Root ──makes──▶ Metrics, Scheduler, Campaigns, Shard × core
 //!    ▲───Mourn────────┘
 //!    └─ over budget, or panicked: exit with status 70; nothing accepted is lost by that
 //! ```
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use actix_rt::ArbiterHandle;
 
+use crate::campaign::{CrashRunner, Office};
 use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::metrics::Metrics;
@@ -27,12 +28,14 @@ pub const EXIT_STATUS: i32 = 70;
 pub(crate) enum RootChild {
     Metrics,
     Scheduler,
+    Campaigns,
     Shard(ShardNo),
 }
 
 enum ChildAddress {
     Metrics(Addr<Metrics>),
     Scheduler(Addr<Scheduler>),
+    Campaigns(Addr<Office>),
     Shard,
 }
 
@@ -68,7 +71,9 @@ impl Root {
                 arbiters,
             };
             let shards: Vec<_> = root.shared.router.all().map(RootChild::Shard).collect();
-            for child in shards.into_iter().chain([RootChild::Metrics, RootChild::Scheduler]) {
+            for child in
+                shards.into_iter().chain([RootChild::Metrics, RootChild::Scheduler, RootChild::Campaigns])
+            {
                 root.make(child);
             }
             root
@@ -82,6 +87,11 @@ impl Root {
         let address = match child {
             RootChild::Metrics => ChildAddress::Metrics(Metrics::new(shared, obituary).start()),
             RootChild::Scheduler => ChildAddress::Scheduler(Scheduler::new(shared, obituary).start()),
+            RootChild::Campaigns => {
+                let office = Office::start(Arc::clone(&shared), obituary);
+                shared.board.publish(office.clone());
+                ChildAddress::Campaigns(office)
+            }
             RootChild::Shard(number) => {
                 let Some(arbiter) = self.arbiters.get(usize::from(number.0)) else { return };
                 let address =
@@ -124,6 +134,7 @@ impl Handler<Mourn> for Root {
             Counters::restarted(match key {
                 RootChild::Metrics => Kind::Metrics,
                 RootChild::Scheduler => Kind::Scheduler,
+                RootChild::Campaigns => Kind::Campaigns,
                 RootChild::Shard(_) => Kind::Shard,
             });
             self.make(key);
@@ -138,13 +149,17 @@ impl Handler<CrashKind> for Root {
         match kind {
             Kind::Root => panic!("the Root was told to crash"),
             Kind::Store => self.shared.store.crash(),
-            Kind::Metrics | Kind::Scheduler => {
+            Kind::Metrics | Kind::Scheduler | Kind::Campaigns | Kind::Campaign => {
                 for child in self.children.values() {
                     // A child too busy to hear this is not crashed: the caller sees that it lives.
                     let _ = match (kind, child) {
                         (Kind::Metrics, ChildAddress::Metrics(address)) => address.try_send(Crash).is_ok(),
                         (Kind::Scheduler, ChildAddress::Scheduler(address)) => {
                             address.try_send(Crash).is_ok()
+                        }
+                        (Kind::Campaigns, ChildAddress::Campaigns(office)) => office.try_send(Crash).is_ok(),
+                        (Kind::Campaign, ChildAddress::Campaigns(office)) => {
+                            office.try_send(CrashRunner).is_ok()
                         }
                         _ => false,
                     };
@@ -171,6 +186,7 @@ impl Handler<Finish> for Root {
             let _ = match child {
                 ChildAddress::Metrics(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Scheduler(address) => address.try_send(Finish).is_ok(),
+                ChildAddress::Campaigns(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Shard => true,
             };
         }

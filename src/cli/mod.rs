@@ -3,15 +3,18 @@
 
 pub mod app;
 pub mod audit;
+pub mod campaign;
 pub mod config;
 pub mod curl;
 pub mod device;
 pub mod events;
 pub mod exit;
 pub mod key;
+pub mod list;
 pub mod message;
 pub mod out;
 pub mod push;
+pub mod schedule;
 pub mod server;
 pub mod stats;
 pub mod template;
@@ -43,10 +46,16 @@ pub enum Command {
     Message(message::Args),
     /// What happened, one device at a time; with --follow as it happens
     Events(events::Args),
+    /// Plan, apply, steer and watch campaigns
+    Campaign(campaign::Args),
+    /// Upload, list and delete lists of targets
+    List(list::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates
     Template(template::Args),
+    /// Pushes at a time to come: make, list, show and cancel
+    Schedule(schedule::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

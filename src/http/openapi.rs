@@ -11,7 +11,9 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::events;
 use super::routes::{Access, Entry, ROUTES};
+use super::schedules;
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{campaigns, lists};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,8 +33,22 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         messages::read,
         events::read,
         stats::read,
+        campaigns::list,
+        campaigns::create,
+        campaigns::read,
+        campaigns::plan,
+        campaigns::apply,
+        campaigns::pause,
+        campaigns::resume,
+        campaigns::abort,
+        lists::list,
+        lists::upload,
+        lists::read,
+        lists::delete,
         keys::list,
         keys::create,
+        keys::update,
+        keys::rotate,
         keys::revoke,
         templates::create,
         templates::list,
@@ -40,9 +56,18 @@ use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, te
         templates::replace,
         templates::delete,
         templates::rendered,
+        schedules::create,
+        schedules::list,
+        schedules::read,
+        schedules::cancel,
+        schedules::cancel_run,
+        schedules::runs,
         audit::read,
         apps::list,
         apps::create,
+        apps::read,
+        apps::update,
+        apps::rotate_client_key,
         index::openapi_json,
         index::errors,
         index::index,
@@ -68,6 +93,8 @@ const WITH_KEY: &[Code] = &[
     Code::NoncesFull,
     Code::BearerRefused,
     Code::ScopeMissing,
+    Code::AddressRefused,
+    Code::AppDisabled,
     Code::RateLimited,
     Code::BodyTooLarge,
     Code::BodyTimeout,

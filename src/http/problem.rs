@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use carillon_actors::engine::Refusal;
 use carillon_actors::store;
+use carillon_sdk::api::campaigns::CampaignPlan;
 use carillon_sdk::api::{Problem, ProblemAt, TargetAnswer};
 
 use super::Code;
@@ -23,6 +24,7 @@ struct Inner {
     detail: String,
     at: Vec<ProblemAt>,
     targets: Vec<TargetAnswer>,
+    plan: Option<CampaignPlan>,
     retry_after_s: Option<u64>,
     replayed: bool,
 }
@@ -34,6 +36,7 @@ impl Refused {
             detail: String::new(),
             at: Vec::new(),
             targets: Vec::new(),
+            plan: None,
             retry_after_s: code.retry_after_s(),
             replayed: false,
         }))
@@ -60,6 +63,14 @@ impl Refused {
         self
     }
 
+    /// The same of a body that stands in another at `pointer`.
+    pub(super) fn within(mut self, pointer: &str) -> Self {
+        for at in &mut self.0.at {
+            at.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
@@ -69,6 +80,12 @@ impl Refused {
     pub(super) fn with_targets(mut self, targets: Vec<TargetAnswer>, replayed: bool) -> Self {
         self.0.targets = targets;
         self.0.replayed = replayed;
+        self
+    }
+
+    /// The plan as it is now, for one that was named and is no more.
+    pub(super) fn with_plan(mut self, plan: CampaignPlan) -> Self {
+        self.0.plan = Some(plan);
         self
     }
 
@@ -89,6 +106,7 @@ impl Refused {
             request_id: String::new(),
             errors: self.0.at.clone(),
             targets: self.0.targets.clone(),
+            plan: self.0.plan.clone().map(Box::new),
         }
     }
 }
@@ -135,6 +153,7 @@ impl From<Refusal> for Refused {
             Refusal::ValueMissing => Code::VariableMissing,
             Refusal::BroadcastsFull => Code::BroadcastsFull,
             Refusal::DeviceUnknown => Code::DeviceUnknown,
+            Refusal::AppDisabled => Code::AppDisabled,
         })
     }
 }

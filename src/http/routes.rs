@@ -6,7 +6,9 @@ use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
 use super::events;
+use super::schedules;
 use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{campaigns, lists};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +41,19 @@ const fn entry(
 
 use Access::{Anybody, Key, KeyOrClient};
 use Code::{
-    AppExists, AppInvalid, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
+    AppExists, AppInvalid, AppUnknown, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
     CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
     TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
+
+use Code::{
+    CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
+    ListsFull, PlanBroken, PlanChanged,
+};
+use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
 const PUSH: &[Code] = &[
     TargetInvalid,
@@ -68,7 +76,44 @@ const PUSH: &[Code] = &[
     DeviceUnknown,
 ];
 
+/// Those of a push that has no recipient yet, and the schedule's own.
+const SCHEDULE: &[Code] = &[
+    TargetInvalid,
+    TargetsTooMany,
+    TargetDuplicate,
+    ContentMissing,
+    TemplateUnknown,
+    VariableMissing,
+    PayloadTooLarge,
+    DataInvalid,
+    TtlOutOfRange,
+    LaneInvalid,
+    CollapseKeyInvalid,
+    IdempotencyKeyInvalid,
+    IdempotencyMismatch,
+    ScheduleInvalid,
+    SchedulePast,
+    SchedulesFull,
+];
+
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
+
+const CAMPAIGN: &[Code] = &[
+    CampaignInvalid,
+    CampaignsFull,
+    TargetInvalid,
+    ContentMissing,
+    DataInvalid,
+    TtlOutOfRange,
+    CollapseKeyInvalid,
+    TemplateUnknown,
+    ListUnknown,
+];
+
+const APPLY: &[Code] =
+    &[CampaignUnknown, CampaignState, PlanChanged, PlanBroken, BroadcastsFull, ListUnknown];
+
+const TELL: &[Code] = &[CampaignUnknown, CampaignState];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -103,10 +148,40 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)
     }),
+    entry("GET", "/v1/campaigns", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(campaigns::list)
+    }),
+    entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
+    entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
+        web::get().to(campaigns::read)
+    }),
+    entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
+        web::post().to(campaigns::plan)
+    }),
+    entry("POST", "/v1/campaigns/{id}/apply", Key(Scope::Push), APPLY, || web::post().to(campaigns::apply)),
+    entry("POST", "/v1/campaigns/{id}/pause", Key(Scope::Push), TELL, || web::post().to(campaigns::pause)),
+    entry("POST", "/v1/campaigns/{id}/resume", Key(Scope::Push), TELL, || web::post().to(campaigns::resume)),
+    entry("POST", "/v1/campaigns/{id}/abort", Key(Scope::Push), TELL, || web::post().to(campaigns::abort)),
+    entry("GET", "/v1/lists", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(lists::list)
+    }),
+    entry("POST", "/v1/lists", Key(Scope::Push), &[QueryInvalid, ListInvalid, ListsFull], || {
+        web::post().to(lists::upload)
+    }),
+    entry("GET", "/v1/lists/{id}", Key(Scope::Read), &[ListUnknown], || web::get().to(lists::read)),
+    entry("DELETE", "/v1/lists/{id}", Key(Scope::Push), &[ListUnknown, ListInUse], || {
+        web::delete().to(lists::delete)
+    }),
     entry("GET", "/v1/keys", Key(Scope::Keys), &[], || web::get().to(keys::list)),
     entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),
+    entry("PATCH", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeyInUse], || {
+        web::patch().to(keys::update)
+    }),
     entry("DELETE", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInUse], || {
         web::delete().to(keys::revoke)
+    }),
+    entry("POST", "/v1/keys/{id}/rotate", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeysFull], || {
+        web::post().to(keys::rotate)
     }),
     entry(
         "POST",
@@ -132,12 +207,41 @@ pub(super) const ROUTES: &[Entry] = &[
         &[TemplateUnknown, VariableMissing],
         || web::post().to(templates::rendered),
     ),
+    entry("POST", "/v1/schedules", Key(Scope::Push), SCHEDULE, || web::post().to(schedules::create)),
+    entry("GET", "/v1/schedules", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::list)
+    }),
+    entry("GET", "/v1/schedules/{id}", Key(Scope::Read), &[ScheduleUnknown], || {
+        web::get().to(schedules::read)
+    }),
+    entry("DELETE", "/v1/schedules/{id}", Key(Scope::Push), &[ScheduleUnknown, ScheduleOver], || {
+        web::delete().to(schedules::cancel)
+    }),
+    entry(
+        "DELETE",
+        "/v1/schedules/{id}/runs/{run}",
+        Key(Scope::Push),
+        &[ScheduleUnknown, RunUnknown, ScheduleOver],
+        || web::delete().to(schedules::cancel_run),
+    ),
+    entry("GET", "/v1/runs", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::runs)
+    }),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
     }),
-    entry("GET", "/v1/apps", Key(Scope::Operator), &[], || web::get().to(apps::list)),
+    entry("GET", "/v1/apps", Key(Scope::Operator), &[QueryInvalid], || web::get().to(apps::list)),
     entry("POST", "/v1/apps", Key(Scope::Operator), &[AppInvalid, AppExists], || {
         web::post().to(apps::create)
+    }),
+    entry("GET", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown], || {
+        web::get().to(apps::read)
+    }),
+    entry("PATCH", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown, AppInvalid], || {
+        web::patch().to(apps::update)
+    }),
+    entry("POST", "/v1/apps/{app}/{workspace}/client-key", Key(Scope::Operator), &[AppUnknown], || {
+        web::post().to(apps::rotate_client_key)
     }),
     entry("GET", "/openapi.json", Anybody, &[], || web::get().to(index::openapi_json)),
     entry("GET", "/errors", Anybody, &[], || web::get().to(index::errors)),

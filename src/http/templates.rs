@@ -1,7 +1,7 @@
 //! `/v1/templates`: what an app says often.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use carillon_actors::templates::{Breach, Draft, Effect, Error, Kept, Unit, preview};
+use carillon_actors::templates::{Breach, Draft, Error, Kept, preview};
 use carillon_sdk::api::Scope;
 use carillon_sdk::api::templates::{
     ChannelBreach, PreviewTemplate, TemplateList, TemplatePreview, TemplateView, WriteTemplate,
@@ -140,17 +140,8 @@ fn breach(breach: &Breach) -> ChannelBreach {
         field: breach.field.to_owned(),
         most: breach.most as u64,
         has: breach.has as u64,
-        unit: match breach.unit {
-            Unit::Chars => "chars",
-            Unit::Columns => "columns",
-            Unit::Bytes => "bytes",
-        }
-        .to_owned(),
-        effect: match breach.effect {
-            Effect::Refused => "refused",
-            Effect::Cut => "cut",
-        }
-        .to_owned(),
+        unit: breach.unit.as_str().to_owned(),
+        effect: breach.effect.as_str().to_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) const HELP: &[(&str, Shape, &str)] = &[
 
 /// Series of failures at 0, so that the first is a rise and not a beginning.
 pub(super) fn begin_at_zero() {
-    for kind in ["shard", "user", "connection", "metrics", "scheduler"] {
+    for kind in ["shard", "user", "connection", "metrics", "scheduler", "campaigns", "campaign"] {
         counter!(names::RESTARTS, "kind" => kind).absolute(0);
     }
     for outcome in ["delivered", "expired", "revoked", "replaced", "rejected"] {

@@ -27,6 +27,7 @@ pub(super) const CURSOR: u8 = b'c';
 pub(super) const DEVICE_PENDING: u8 = b'd';
 pub(super) const REPEAT: u8 = b'm';
 pub(super) const SEQ: u8 = b'q';
+pub(super) const COMMIT: u8 = b'n';
 pub(super) const USER_PENDING: u8 = b'u';
 pub(super) const LAYOUT: u8 = b'v';
 pub(super) const MESSAGE: u8 = b'x';

@@ -37,13 +37,14 @@ pub(super) struct Loaded {
     pub decided: Decided,
     pub pending: Pending,
     pub promised: Seq,
+    pub commits: u64,
     pub work: Work,
 }
 
 impl Partition {
     #[must_use]
     pub(super) fn new(no: usize, shared: Arc<Shared>, loaded: Loaded) -> Self {
-        let Loaded { rows, history, window, decided, pending, promised, work } = loaded;
+        let Loaded { rows, history, window, decided, pending, promised, commits, work } = loaded;
         Self {
             no,
             shared,
@@ -54,6 +55,7 @@ impl Partition {
             pending,
             promised,
             drawn: promised,
+            commits,
             latest: work.now,
             room: true,
             sweeping: Default::default(),
@@ -116,13 +118,12 @@ fn check_layout(rows: &mut Rows, partition: usize) -> Result<(), OpenError> {
 fn partition(
     shared: &Shared,
     no: usize,
-    rows: Rows,
+    mut rows: Rows,
     mut history: History,
     now: Timestamp,
 ) -> Result<Loaded, Failed> {
-    let promised = rows.get(&keys::single(keys::SEQ))?;
-    let promised =
-        promised.and_then(|bytes| bytes.first_chunk().map(|seq| u64::from_be_bytes(*seq))).unwrap_or(0);
+    let promised = number(&rows, keys::SEQ)?.unwrap_or(0);
+    let commits = take_back(&mut rows, &mut history, no)?;
     shared.seq.fetch_max(promised, Ordering::SeqCst);
     objects(shared, &rows)?;
     answers(shared, &rows)?;
@@ -145,7 +146,30 @@ fn partition(
     written.map_err(|error| Failed(format!("write history: {error}")))?;
     work.records.drain(..).for_each(|record| window.count(&record, before));
     shared.ports[no].disk_bytes.store(rows.size(), Ordering::Relaxed);
-    Ok(Loaded { rows, history, window, decided, pending, promised: Seq(promised), work })
+    Ok(Loaded { rows, history, window, decided, pending, promised: Seq(promised), commits, work })
+}
+
+fn number(rows: &Rows, kind: u8) -> Result<Option<u64>, Failed> {
+    let bytes = rows.get(&keys::single(kind))?;
+    Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|number| u64::from_be_bytes(*number))))
+}
+
+/// Cuts off the history of a commit that did not happen, before anything reads it. Gives the number
+/// of the last one that did. Rows without a number are an older build's, or new ones beside an old
+/// history: then all of it counts.
+fn take_back(rows: &mut Rows, history: &mut History, no: usize) -> Result<u64, Failed> {
+    let Some(commits) = number(rows, keys::COMMIT)? else {
+        let commits = history.newest_commit().unwrap_or(0);
+        let mut batch = super::disk::Batch::default();
+        batch.put(keys::single(keys::COMMIT), commits.to_be_bytes().to_vec());
+        rows.commit(&batch)?;
+        return Ok(commits);
+    };
+    let taken = history.take_back(commits).map_err(|error| Failed(format!("cut history: {error}")))?;
+    if taken {
+        tracing::warn!(partition = no, commits, "history of a commit that a crash cut off was taken back");
+    }
+    Ok(commits)
 }
 
 fn limits(shared: &Shared) -> PendingLimits {
@@ -246,7 +270,7 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
 
 /// A broadcast of a build that did not say whom it had been let go to: the devices there are now.
 fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pending: &mut Pending) {
-    let app = people.info.app;
+    let app = people.app;
     let judged = people.judge(&Audience::Everybody);
     let reach =
         Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });

@@ -32,6 +32,7 @@ mod shared;
 mod story;
 mod sweep;
 mod tasks;
+mod tenancy;
 mod tenants;
 mod work;
 
@@ -238,6 +239,7 @@ pub struct AppInfo {
     pub name: Option<String>,
     pub client_key: String,
     pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -247,6 +249,20 @@ pub struct KeyInfo {
     pub app: Option<App>,
     /// Derived from the master secret; never stored.
     pub secret: String,
+    /// Addresses from which it may be used; empty: from any.
+    pub allow: Arc<[ipnet::IpNet]>,
+    /// Its app is shut.
+    pub app_disabled: bool,
+}
+
+/// Why a key that exists lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Revoked or expired: as if it had never been.
+    Unknown,
+    /// Not from this address.
+    Address,
+    AppDisabled,
 }
 
 impl KeyInfo {

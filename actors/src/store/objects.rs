@@ -6,10 +6,11 @@
 //! the same commit.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ahash::AHashMap;
 use bytes::Bytes;
-use carillon_sdk::Timestamp;
+use carillon_sdk::{Timestamp, Ttl};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,9 @@ struct AuditRow {
     audit: Audit,
 }
 
+/// How long an entry of an audit log is kept: a year.
+const AUDIT_KEEP: Ttl = Ttl::from_secs(366 * 86_400);
+
 type OfApp = BTreeMap<(u8, Box<str>), Stored>;
 
 #[derive(Default)]
@@ -183,6 +187,38 @@ impl Partition {
         work.answer(reply, Changed::Done(seq.0));
     }
 
+    /// For changes of apps and keys, whose rows are partition 0's whatever the app.
+    pub(super) fn write_audit(&mut self, app: App, audit: Audit, work: &mut Work) {
+        let seq = self.shared.draw();
+        self.drawn = seq;
+        work.batch.put(keys::audit(app, seq), encode(&AuditRow { at: work.now, audit }));
+    }
+
+    /// Drops entries of an app's audit log whose time is over, the oldest first, at most `most`.
+    pub(super) fn drop_audits(
+        &self,
+        app: App,
+        now: Timestamp,
+        most: usize,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
+        let (from, to) = (keys::audit(app, Seq(0)), keys::audit(app, Seq(u64::MAX)));
+        let (mut dropped, mut failed) = (0, None);
+        self.rows.range(&from, &to, &mut |key, value| {
+            match decode::<AuditRow>(value) {
+                Ok(row) if dropped < most && now.since(row.at) > AUDIT_KEEP => {
+                    work.batch.delete(keys::Key::from_slice(key));
+                    dropped += 1;
+                    return ControlFlow::Continue(());
+                }
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            ControlFlow::Break(())
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
     /// The newest entries before `before`, newest first.
     pub(super) fn audited(&self, app: App, before: Seq, limit: usize) -> Result<Vec<AuditEntry>, Failed> {
         let (from, to) = (keys::audit(app, Seq(0)), keys::audit(app, before));
@@ -195,7 +231,7 @@ impl Partition {
                 Err(error) => failed = Some(error),
             }
             entries.truncate(limit);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
         failed.map_or_else(|| Ok(entries.into()), Err)
     }
@@ -259,9 +295,19 @@ impl Store {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, Error> {
-        let partition = self.0.shared.partition_of_app(app);
         let before = before.unwrap_or(Seq(u64::MAX));
-        self.ask(partition, app, |reply| super::work::Later::Audited { app, before, limit, reply }).await
+        let of = |partition| {
+            self.ask(partition, app, move |reply| super::work::Later::Audited { app, before, limit, reply })
+        };
+        let own = self.0.shared.partition_of_app(app);
+        let mut entries = of(own).await?;
+        if own != 0 {
+            // Where changes of keys stand.
+            entries.extend(of(0).await?);
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.seq));
+            entries.truncate(limit);
+        }
+        Ok(entries)
     }
 }
 

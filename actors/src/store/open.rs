@@ -111,6 +111,7 @@ impl Store {
             disk_bytes: AtomicU64::new(0),
         });
         let shared = Arc::new(Shared {
+            dir,
             ports: ports.collect(),
             limits,
             hints,

@@ -48,6 +48,8 @@ pub(super) struct Partition {
     pub(super) promised: Seq,
     /// The last place drawn here.
     pub(super) drawn: Seq,
+    /// The last commit that had history to go with it.
+    pub(super) commits: u64,
     /// Records never go back in time, so that a minute closes once.
     pub(super) latest: Timestamp,
     /// Whether the disk had room when it was last asked.
@@ -125,9 +127,11 @@ impl Partition {
         metrics::histogram!("carillon_store_operation_duration_seconds", "op" => "step").record(took);
     }
 
-    fn decide(&mut self, writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
+    fn decide(&mut self, mut writes: Vec<Write>, work: &mut Work) -> Result<(), Failed> {
         self.pending.pay(&mut work.batch);
         self.room = self.rows.room();
+        // A minute is closed before anything of this commit is in history.
+        writes.sort_by_key(|write| !matches!(write, Write::CloseMinutes { .. }));
         for write in writes {
             if !self.room && write.needs_room() {
                 metrics::counter!("carillon_store_errors_total", "op" => "commit", "reason" => "disk_full")
@@ -189,6 +193,10 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.change(app, changes, audit, reply, work);
             }
+            Write::Tenants { change, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.change_tenants(*change, audit, reply, work);
+            }
             Write::Task { app, info, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 self.open_task(app, info, reply, work);
@@ -200,8 +208,14 @@ impl Partition {
         Ok(())
     }
 
-    /// Writes history, then the batch. On an error nobody knows what is stored.
+    /// Writes history, then the batch. On an error nobody knows what is stored: a start does, by the
+    /// number that both carry.
     fn commit(&mut self, work: &mut Work) -> Result<(), Failed> {
+        self.commits += u64::from(!work.records.is_empty());
+        if !work.records.is_empty() {
+            self.history.begin_commit(self.commits);
+            work.batch.put(keys::single(keys::COMMIT), self.commits.to_be_bytes().to_vec());
+        }
         self.write_history(work)?;
         if !work.batch.is_empty() {
             let began = self.shared.clock.elapsed();
@@ -283,7 +297,7 @@ impl Partition {
         let mut shards: AHashMap<ShardNo, Vec<DueHint>> = AHashMap::new();
         let mut people: Option<Arc<OfApp>> = None;
         for Arrived { owner, seq, before, message } in arrived {
-            if people.as_ref().is_none_or(|people| people.info.app != owner.app()) {
+            if people.as_ref().is_none_or(|people| people.app != owner.app()) {
                 people = self.shared.tenants.get(owner.app());
             }
             let Some(people) = &people else { continue };

@@ -25,6 +25,8 @@ use crate::limits::Limits;
 use crate::model::{App, Device, Owner, Seq, User};
 
 pub(super) struct Shared {
+    /// The data directory.
+    pub dir: std::path::PathBuf,
     pub clock: Clock,
     pub limits: Limits,
     pub hints: Arc<dyn Hints>,

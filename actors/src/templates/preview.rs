@@ -40,6 +40,29 @@ pub enum Effect {
     Cut,
 }
 
+impl Unit {
+    /// As the API has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chars => "chars",
+            Self::Columns => "columns",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+impl Effect {
+    /// As the API has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Cut => "cut",
+        }
+    }
+}
+
 struct Bound {
     channel: &'static str,
     field: &'static str,

@@ -18,10 +18,16 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod campaigns;
 mod events;
+mod lists;
+mod owner;
+mod schedules;
 mod templates;
 
 pub use events::EventsQuery;
+
+pub use self::lists::ListForm;
 
 #[cfg(test)]
 mod tests;

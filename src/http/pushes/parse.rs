@@ -126,7 +126,7 @@ fn lane(lane: Lane) -> Result<Lane, Refused> {
     }
 }
 
-fn collapse_key(key: String) -> Result<String, Refused> {
+pub(in super::super) fn collapse_key(key: String) -> Result<String, Refused> {
     if key.is_empty() || key.len() > COLLAPSE_KEY_BYTES_MAX || key.chars().any(char::is_control) {
         let detail = format!("1 to {COLLAPSE_KEY_BYTES_MAX} bytes without control characters");
         return Err(Refused::at(Code::CollapseKeyInvalid, "/collapse_key", detail));

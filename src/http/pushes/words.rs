@@ -48,7 +48,7 @@ pub(super) fn of_template(
 }
 
 /// Refuses the first field of those that a template has itself.
-pub(super) fn own_words(given: &[(&str, bool)]) -> Result<(), Refused> {
+pub(in super::super) fn own_words(given: &[(&str, bool)]) -> Result<(), Refused> {
     match given.iter().find(|(_, given)| *given) {
         Some((pointer, _)) => {
             Err(Refused::at(Code::BodyInvalid, *pointer, "a push has its own words or a template's"))

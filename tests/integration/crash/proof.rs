@@ -1,6 +1,6 @@
 //! What the books must show when all is over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use carillon_sdk::MessageId;
 use carillon_sdk::api::{MessageView, Step, TargetView};
@@ -16,17 +16,8 @@ const DEADLINE: std::time::Duration = std::time::Duration::from_secs(20);
 pub(crate) async fn check(app: &App, ledger: &Ledger) {
     let mut verdicts = BTreeMap::<String, u64>::new();
     let mut stories = BTreeMap::new();
-    // Of a push to a user whose first attempt died in the middle, history may name the devices the
-    // user had then; the retry that was answered counts those the user has now. Only ids derived
-    // from an idempotency key (UUID version 5) can have had a first attempt.
-    let is_strict = |accepted: &Accepted| {
-        let once = accepted.id.as_bytes()[6] >> 4 != 5;
-        once || accepted.to.iter().any(|to| !matches!(to, To::User(_)))
-    };
-    let accepted = ledger.all_accepted().into_values();
-    let answered: HashSet<_> = accepted.filter(is_strict).map(|accepted| accepted.id).collect();
     for id in ledger.all_ids() {
-        let story = settled(app, id, answered.contains(&id)).await;
+        let story = settled(app, id).await;
         for (state, count) in &story.0.counts {
             *verdicts.entry(state.clone()).or_default() += count;
         }
@@ -49,10 +40,9 @@ pub(crate) async fn check(app: &App, ledger: &Ledger) {
     .await;
 }
 
-/// The story of a message of which nothing is pending any more, all its pages. Of a push that was
-/// never answered a target may have been noted in the history and not in the store: the server died
-/// between the two, and nobody was told that it was accepted.
-async fn settled(app: &App, id: MessageId, answered: bool) -> (MessageView, Vec<TargetView>) {
+/// The story of a message of which nothing is pending any more, all its pages. Also of one that was
+/// never answered: what a kill cut off between history and commit has no story.
+async fn settled(app: &App, id: MessageId) -> (MessageView, Vec<TargetView>) {
     let mut last = None;
     let story = tokio::time::timeout(
         DEADLINE,
@@ -66,7 +56,6 @@ async fn settled(app: &App, id: MessageId, answered: bool) -> (MessageView, Vec<
                 targets.extend(page.targets);
                 next = page.next;
             }
-            targets.retain(|target| answered || target.steps.iter().any(|step| step.step != Step::Accepted));
             let ended = !targets.is_empty() && targets.iter().all(|target| target.state != "pending");
             ended.then_some((view, targets))
         }),
@@ -95,10 +84,16 @@ fn check_one(title: &str, accepted: &Accepted, view: &MessageView, targets: &[Ta
             // The user's devices stand for the user, if there were any.
             To::User(_) => !targets.is_empty(),
             // Of everybody, by name or as a group, each has its verdict: the counts say how many.
-            To::All => view.counts.values().sum::<u64>() == super::DEVICES as u64,
+            To::All => {
+                targets.iter().all(was_accepted) && view.counts.values().sum::<u64>() == super::DEVICES as u64
+            }
         };
         assert!(found, "{title} was accepted for {to:?}, and is nowhere: {view:?}");
     }
+}
+
+fn was_accepted(target: &TargetView) -> bool {
+    target.steps.iter().any(|step| step.step == Step::Accepted)
 }
 
 fn is(id: Option<&impl ToString>, name: &str) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{AppId, DeviceId, Timestamp, UserId, WorkspaceId};
+use carillon_sdk::{DeviceId, Timestamp, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -20,14 +20,7 @@ const VERSIONS: [&str; 4] = ["1.9", "1.10", "2.0-beta", "2.0"];
 const TAGS: [&str; 4] = ["vip", "gold", "silver", "beta"];
 
 fn people() -> OfApp {
-    OfApp::new(AppInfo {
-        app: APP,
-        app_id: AppId::parse("shop").unwrap(),
-        workspace_id: WorkspaceId::parse("test").unwrap(),
-        name: None,
-        client_key: String::new(),
-        created_at: Timestamp::default(),
-    })
+    OfApp::new(APP)
 }
 
 /// What may happen to one of a few devices and users.

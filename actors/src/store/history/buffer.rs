@@ -20,6 +20,10 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
+    pub(super) fn mark(&mut self, commit: u64) {
+        frame::put(&mut self.bytes, |to| codec::encode_marker(commit, to));
+    }
+
     pub(super) fn append(&mut self, record: &Record) {
         match &record.whom {
             Whom::Group(devices) if devices.serialized_size() > GROUP_BYTES_MAX => {

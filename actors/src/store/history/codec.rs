@@ -6,6 +6,8 @@
 //! ordinal v, or for a group the bitmap, to the end        (v: varint)
 //! ```
 //!
+//! A marker stands in front of the records of one commit: version 3 · "commit " · its number u64.
+//!
 //! The codes below are on disk for as long as files are kept: add, never change.
 
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use crate::model::{App, PushType, Task};
 
 const VERSION: u8 = 1;
 const WITH_TASK: u8 = 2;
+/// In place of a version: no record, but the number of the commit whose records follow.
+const MARKER: &[u8; 8] = b"\x03commit ";
 
 const DEVICE: u8 = 0;
 const USER: u8 = 1;
@@ -121,6 +125,18 @@ pub(super) fn app_of(body: &[u8]) -> Option<App> {
     let mut from = body.get(8 + 16..)?;
     varint::take(&mut from)?;
     varint::take(&mut from)?.try_into().ok().map(App)
+}
+
+pub(super) fn encode_marker(commit: u64, to: &mut Vec<u8>) {
+    to.extend_from_slice(MARKER);
+    to.extend_from_slice(&commit.to_be_bytes());
+}
+
+/// The number of the commit whose records follow; none when this is no marker.
+pub(super) fn marker_of(body: &[u8]) -> Option<u64> {
+    let (marker, number) = body.split_first_chunk::<8>()?;
+    (marker == MARKER && number.len() == 8).then_some(())?;
+    number.first_chunk().map(|number| u64::from_be_bytes(*number))
 }
 
 fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {

@@ -10,6 +10,10 @@
 //! never means two things. It ends at a size, or with the day (UTC), and whole files are deleted
 //! when their day is older than what is kept. Opening reads the newest log, and no other.
 //!
+//! A record may be written before the commit that makes it true. Such a commit has a number, a marker
+//! with it in front of its records, and a row with it in its batch: when the newest marker is ahead
+//! of the row, a crash came between, and a start cuts the log at that marker.
+//!
 //! Damage costs what it hit: a torn tail is cut at the next start, a record that does not verify is
 //! passed over and logged, an index that does not verify is made anew.
 
@@ -35,7 +39,7 @@ use parking_lot::RwLock;
 
 use self::buffer::Buffer;
 use self::days::Day;
-use self::segment::{Segment, Segments};
+use self::segment::{Marker, Segment, Segments};
 
 pub(super) use self::codec::{platform_code, platform_of, push_type_of};
 pub(super) use self::feed::{Follow, Followed};
@@ -73,6 +77,8 @@ pub struct History {
     unsynced: Vec<File>,
     /// A log was begun or deleted since the last sync.
     dir_changed: bool,
+    /// The newest marker that opening found.
+    marker: Option<Marker>,
     /// Sorting and writing half a million entries takes tens of milliseconds, which no commit
     /// should wait for.
     sealing: Option<JoinHandle<()>>,
@@ -92,10 +98,10 @@ impl History {
     pub fn open(dir: &Path, limits: HistoryLimits, now: Timestamp) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
         let list = list(dir)?;
-        let mut next = 1;
+        let (mut next, mut marker) = (1, None);
         if let Some(newest) = list.last() {
             next = newest.number + 1;
-            newest.cut(dir)?;
+            marker = newest.cut(dir)?;
             if !newest.has_index(dir)? {
                 newest.make_index(dir)?;
             }
@@ -112,8 +118,35 @@ impl History {
             buffer: Buffer::default(),
             unsynced: Vec::new(),
             dir_changed: true,
+            marker,
             sealing: None,
         })
+    }
+
+    /// The newest commit that wrote records here, when that is known: of the newest log.
+    #[must_use]
+    pub fn newest_commit(&self) -> Option<u64> {
+        self.marker.map(|marker| marker.commit)
+    }
+
+    /// Takes back the records of a commit that did not happen: those of the newest marker, when its
+    /// number is greater than that of the last commit that did. For just after opening, before
+    /// anybody reads. True when there were any.
+    pub fn take_back(&mut self, last_commit: u64) -> io::Result<bool> {
+        let Some(marker) = self.marker.take_if(|marker| marker.commit > last_commit) else {
+            return Ok(false);
+        };
+        let segments = self.segments.snapshot();
+        let Some(newest) = segments.last() else { return Ok(false) };
+        newest.cut_at(&self.segments.dir, marker.offset)?;
+        newest.make_index(&self.segments.dir)?;
+        Ok(true)
+    }
+
+    /// What is appended from here on, until `write`, belongs to the commit of that number: should
+    /// the commit not happen, the next start takes it back.
+    pub fn begin_commit(&mut self, commit: u64) {
+        self.buffer.mark(commit);
     }
 
     /// Takes a record into the buffer. A group too large for one frame becomes several records.

@@ -33,6 +33,13 @@ pub(super) struct Segment {
     rebuild: Mutex<()>,
 }
 
+/// Where a commit's records begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Marker {
+    pub(super) commit: u64,
+    pub(super) offset: u64,
+}
+
 enum Index {
     /// Of the segment being written, and of one whose index file is being made.
     Memory(Vec<Entry>),
@@ -131,6 +138,7 @@ impl Segment {
         for (at, body) in &mut scan {
             match codec::decode(body) {
                 Some(record) => each(at as u64, record),
+                None if codec::marker_of(body).is_some() => {}
                 None => unknown += 1,
             }
         }
@@ -141,19 +149,27 @@ impl Segment {
         Ok(())
     }
 
-    /// Cuts off what follows the last intact record: a crash left it. Answers how much.
-    pub(super) fn cut(&self, dir: &Path) -> io::Result<u64> {
+    /// Cuts off what follows the last intact record: a crash left it. Answers the newest marker.
+    pub(super) fn cut(&self, dir: &Path) -> io::Result<Option<Marker>> {
         let path = self.log(dir);
         let bytes = fs::read(&path)?;
         let mut scan = Scan::new(&bytes, 0);
-        (&mut scan).for_each(drop);
+        let markers = (&mut scan)
+            .filter_map(|(at, body)| Some(Marker { commit: codec::marker_of(body)?, offset: at as u64 }));
+        let marker = markers.last();
         let (end, torn) = (scan.end() as u64, (bytes.len() - scan.end()) as u64);
         if torn > 0 {
             tracing::warn!(log = %path.display(), torn_bytes = torn, "history cut a torn tail");
-            fs::OpenOptions::new().write(true).open(&path)?.set_len(end)?;
+            self.cut_at(dir, end)?;
         }
         self.bytes.store(end, Ordering::Release);
-        Ok(torn)
+        Ok(marker)
+    }
+
+    pub(super) fn cut_at(&self, dir: &Path, offset: u64) -> io::Result<()> {
+        fs::OpenOptions::new().write(true).open(self.log(dir))?.set_len(offset)?;
+        self.bytes.store(offset, Ordering::Release);
+        Ok(())
     }
 
     pub(super) fn has_index(&self, dir: &Path) -> io::Result<bool> {

@@ -84,8 +84,7 @@ impl Pending {
                 continue;
             }
             row.listed.retain(|listed| *listed != device);
-            let story =
-                Story { app: desk.people.info.app, id: row.id, push_type: row.push_type, task: row.task };
+            let story = Story { app: desk.people.app, id: row.id, push_type: row.push_type, task: row.task };
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device), Some(group.clone()), Step::Rejected, reason);
             self.settle_user(user, lane, seq, row);
@@ -121,7 +120,7 @@ impl Pending {
     ) -> Result<bool, Failed> {
         let overdue = desk.work.now >= expires_at + self.limits.grace;
         let (mut found, mut waits) = (false, false);
-        for owner in row.owners.of(desk.people.info.app) {
+        for owner in row.owners.of(desk.people.app) {
             if self.leaving.contains(&(owner, seq)) {
                 found = true;
                 continue;

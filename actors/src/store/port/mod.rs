@@ -1,6 +1,7 @@
 //! The port's operations: each finds its partition, hands over, and waits for the answer.
 
 mod apps;
+mod campaigns;
 mod devices;
 mod log;
 mod pushes;
