@@ -7,12 +7,13 @@
 //! The AccessKey is an app's key, its secret the key's. The nonce comes last, so that a refused
 //! request spends none.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{HttpMessage, HttpRequest};
-use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict};
+use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict, Unusable};
 use carillon_sdk::sign::SKEW_MAX;
 use carillon_sdk::{KeyId, Timestamp, Ttl};
 use futures_util::StreamExt as _;
@@ -77,7 +78,7 @@ pub(super) async fn prove(
         let message = "Too many failed authentications from this address.";
         return Err(Fault::throttling(Kind::ThrottlingUser, message, failures.retry_after_ms));
     }
-    let outcome = identify(state, request, payload, from.to_string()).await;
+    let outcome = identify(state, request, payload, from.to_canonical()).await;
     if let Err(fault) = &outcome
         && matches!(fault.kind, Kind::KeyNotFound | Kind::SignatureDoesNotMatch | Kind::NonceUsed)
     {
@@ -91,7 +92,7 @@ async fn identify(
     state: &State,
     request: &HttpRequest,
     payload: web::Payload,
-    from: String,
+    from: IpAddr,
 ) -> Result<Caller, Fault> {
     let patience = Duration::from_millis(state.http.body_timeout.as_millis());
     let body = read(request, payload, state.mpaas.body_bytes_max, patience).await?;
@@ -110,9 +111,7 @@ async fn identify(
         return Err(Fault::new(Kind::InvalidParameter, "A GET has no body."));
     }
     verify(request, &shown, &key.secret, &parameters, &body)?;
-    if key.view.revoked_at.is_some() {
-        return Err(Fault::new(Kind::KeyInactive, "Specified access key is disabled."));
-    }
+    admitted(&key, now, from)?;
     limited(state, request, &key)?;
     if !VERSIONS.contains(&shown.version.as_str()) {
         let message = format!("Specified parameter Version is not valid: it is one of {VERSIONS:?}.");
@@ -125,7 +124,8 @@ async fn identify(
     };
     let nonce = nonce(&key, &shown.nonce, date);
     spend(state, &nonce)?;
-    Ok(Caller { key: Box::new(key), action: shown.action, form, nonce, from })
+    state.engine.store().key_used(&key.view.key_id, now, from);
+    Ok(Caller { key: Box::new(key), action: shown.action, form, nonce, from: from.to_string() })
 }
 
 async fn read(
@@ -286,6 +286,17 @@ fn verify(
         }
     }
     Ok(())
+}
+
+/// Whether a key whose secret was proven is let in from here, now.
+fn admitted(key: &KeyInfo, now: Timestamp, from: IpAddr) -> Result<(), Fault> {
+    key.usable(now, from).map_err(|unusable| match unusable {
+        Unusable::Unknown => Fault::new(Kind::KeyInactive, "Specified access key is disabled."),
+        Unusable::Address => {
+            Fault::new(Kind::AddressRefused, format!("Specified access key is not taken from {from}."))
+        }
+        Unusable::AppDisabled => Fault::new(Kind::AppDisabled, "The app is disabled."),
+    })
 }
 
 /// Takes one from the key's bucket, the same that `/v1` draws on.

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     InvalidParameter,
     NoPermission,
     AddressRefused,
+    AppDisabled,
     ThrottlingUser,
     Throttling,
     BodyTooLarge,
@@ -59,6 +60,7 @@ impl Kind {
             Self::InvalidParameter => ("InvalidParameter", 400),
             Self::NoPermission => ("NoPermission", 403),
             Self::AddressRefused => ("Forbidden.SourceIp", 403),
+            Self::AppDisabled => ("Forbidden.AppDisabled", 403),
             Self::ThrottlingUser => ("Throttling.User", 429),
             Self::Throttling => ("Throttling", 429),
             Self::BodyTooLarge => ("RequestBodyTooLarge", 413),
@@ -183,6 +185,7 @@ impl From<Refusal> for Fault {
                 Self::new(Kind::InvalidParameter, "The same key came with another request before.")
             }
             Refusal::ValueMissing => Self::new(Kind::InvalidParameter, "A placeholder has no value."),
+            Refusal::AppDisabled => Self::new(Kind::AppDisabled, "The app is disabled."),
             Refusal::DeviceUnknown => Self::new(Kind::InvalidParameter, "There is no such device."),
         }
     }
