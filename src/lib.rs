@@ -11,5 +11,6 @@ pub mod lifecycle;
 pub mod log;
 mod mpaas;
 pub mod operations;
+pub mod receipts;
 pub mod serve;
 pub mod settings;

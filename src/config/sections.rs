@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use carillon_actors::limits::Limits;
+use carillon_actors::receipts::Patience;
 use carillon_actors::{engine, store};
 use carillon_sdk::Ttl;
 
@@ -24,6 +25,7 @@ pub struct Config {
     pub rates: Rates,
     pub log: Log,
     pub drain: Drain,
+    pub receipts: Receipts,
 }
 
 /// Certificate chain and key, PEM files.
@@ -133,6 +135,19 @@ pub struct Drain {
     pub window: Ttl,
 }
 
+/// How receipts go out.
+#[derive(Debug, Clone)]
+pub struct Receipts {
+    /// Addresses that may be called though they are not public.
+    pub allow: Vec<ipnet::IpNet>,
+    /// Certificate authorities in place of the web's.
+    pub ca_file: Option<PathBuf>,
+    /// For one request, the name's look-up included.
+    pub timeout: Ttl,
+    pub patience: Patience,
+    pub endpoints_max: usize,
+}
+
 /// Thirty-two bytes that do not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
@@ -191,6 +206,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
         rates: rates(r),
         log: log(r),
         drain: Drain { window: r.span("drain.window", Ttl::ZERO..=HOUR) },
+        receipts: receipts(r),
     }
 }
 
@@ -308,6 +324,26 @@ fn rates(r: &mut Reader<'_>) -> Rates {
     }
 }
 
+fn receipts(r: &mut Reader<'_>) -> Receipts {
+    let expected = "address ranges, such as \"10.1.0.0/16, fd00::/8\", or nothing";
+    let nets = |raw: &Raw| {
+        let text = value::text(raw)?;
+        let nets = text.split(',').map(str::trim).filter(|net| !net.is_empty());
+        nets.map(|net| net.parse().ok()).collect::<Option<Vec<_>>>()
+    };
+    Receipts {
+        allow: r.read("receipts.allow", expected, Vec::new(), nets),
+        ca_file: r.optional_text("receipts.ca_file").map(PathBuf::from),
+        timeout: r.span("receipts.timeout", Ttl::from_millis(10)..=MINUTE),
+        patience: Patience {
+            rest_first: r.span("receipts.retry_first", Ttl::from_millis(1)..=HOUR),
+            rest_max: r.span("receipts.retry_max", Ttl::from_millis(1)..=Ttl::from_secs(86_400)),
+            give_up: r.span("receipts.give_up", Ttl::from_millis(1)..=Ttl::from_secs(365 * 86_400)),
+        },
+        endpoints_max: r.number("receipts.endpoints_max", 1..=1_000),
+    }
+}
+
 fn log(r: &mut Reader<'_>) -> Log {
     let level = |raw: &Raw| {
         let text = value::text(raw)?;
@@ -372,6 +408,9 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     }
     if limits.history_keep < limits.ttl_max {
         r.object("limits.history_keep", "is shorter than limits.ttl_max: a message would outlive its story");
+    }
+    if config.receipts.patience.rest_first > config.receipts.patience.rest_max {
+        r.object("receipts.retry_first", "is longer than receipts.retry_max");
     }
     if config.store.dir.as_os_str().is_empty() {
         r.object("store.dir", "is empty; expected a directory");

@@ -16,6 +16,7 @@ pub(crate) mod caller;
 mod campaigns;
 mod code;
 mod devices;
+mod endpoints;
 mod events;
 mod index;
 mod keys;

@@ -18,6 +18,7 @@ mod mpaas;
 mod operators;
 mod promises;
 mod pushes;
+mod receipts;
 mod schedules;
 mod statistics;
 mod supervision;

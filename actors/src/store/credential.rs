@@ -69,7 +69,7 @@ impl Keyring {
 /// # Panics
 /// When the system has no randomness to give; nothing safe can be made without it.
 #[must_use]
-pub(super) fn random_name(prefix: &str) -> String {
+pub(crate) fn random_name(prefix: &str) -> String {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))

@@ -19,6 +19,7 @@ use crate::sign;
 use crate::time::Timestamp;
 
 mod campaigns;
+mod endpoints;
 mod events;
 mod lists;
 mod owner;
