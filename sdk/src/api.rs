@@ -3,6 +3,7 @@
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a surprise;
 //! answers may gain fields at any time.
 
+pub mod endpoints;
 pub mod events;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ pub use self::owner::{RotateKey, UpdateApp, UpdateKey};
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
+pub use endpoints::SignatureAlgorithm;
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;

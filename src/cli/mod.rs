@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod endpoint;
 pub mod events;
 pub mod exit;
 pub mod key;
@@ -54,6 +55,8 @@ pub enum Command {
     Campaign(campaign::Args),
     /// Upload, list and delete lists of targets
     List(list::Args),
+    /// Where receipts go: make, list, test and replay endpoints
+    Endpoint(endpoint::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates

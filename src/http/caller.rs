@@ -374,7 +374,7 @@ fn spend(state: &State, nonce: &Nonce) -> Result<(), Refused> {
 }
 
 /// Whence the request comes. Behind a proxy, what the proxy says: the last address it appended.
-pub(super) fn address(state: &State, request: &HttpRequest) -> IpAddr {
+pub(crate) fn address(state: &State, request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
     if !state.http.behind_proxy {
         return peer;

@@ -5,12 +5,12 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::events;
 use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
 };
 use super::{campaigns, lists};
+use super::{endpoints, events};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ use Code::{
     TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
+use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
@@ -147,6 +148,36 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
+        web::post().to(endpoints::create)
+    }),
+    entry("GET", "/v1/endpoints", Key(Scope::Manage), &[], || web::get().to(endpoints::list)),
+    entry("GET", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::get().to(endpoints::read)
+    }),
+    entry("PATCH", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown, EndpointInvalid], || {
+        web::patch().to(endpoints::change)
+    }),
+    entry("DELETE", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::delete().to(endpoints::delete)
+    }),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/rotate",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointInvalid],
+        || web::post().to(endpoints::rotate),
+    ),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/replay",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointDisabled, ReplayRunning, CursorInvalid],
+        || web::post().to(endpoints::replay),
+    ),
+    entry("POST", "/v1/endpoints/{id}/test", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::post().to(endpoints::test)
+    }),
     entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(events::read)
     }),

@@ -20,6 +20,7 @@ use crate::time::Timestamp;
 
 mod batch;
 mod campaigns;
+mod endpoints;
 mod events;
 mod lists;
 mod owner;
