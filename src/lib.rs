@@ -9,6 +9,7 @@ pub mod devices;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
+mod mpaas;
 pub mod operations;
 pub mod receipts;
 pub mod serve;

@@ -98,6 +98,7 @@ impl Server {
         let state = http::State::new(
             engine.clone(),
             config.http.clone(),
+            config.mpaas.clone(),
             &config.rates,
             addresses.clone(),
             setup.ca_pem.clone(),

@@ -16,6 +16,7 @@ use super::value;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: Http,
+    pub mpaas: Mpaas,
     pub devices: Devices,
     pub engine: Engine,
     pub operations: Operations,
@@ -40,6 +41,7 @@ pub struct Http {
     pub tls: Option<TlsFiles>,
     pub behind_proxy: bool,
     pub body_bytes_max: usize,
+    pub batch_bytes_max: usize,
     pub body_timeout: Ttl,
     pub upload_bytes_max: u64,
     pub upload_timeout: Ttl,
@@ -49,6 +51,21 @@ pub struct Http {
     /// Never 0: one a core was asked for by that.
     pub workers: usize,
     pub connections_max: usize,
+}
+
+/// The face that Alibaba's SDKs call.
+#[derive(Debug, Clone)]
+pub struct Mpaas {
+    pub enabled: bool,
+    pub body_bytes_max: usize,
+    pub expired_seconds_max: Ttl,
+    pub payload_bytes_max: usize,
+    pub msg_key_keep: Ttl,
+    pub task_name_required: bool,
+    /// Empty: the app's own.
+    pub time_zone: String,
+    pub third_channel_honor: u16,
+    pub third_channel_harmonyos: u16,
 }
 
 #[derive(Debug, Clone)]
@@ -182,6 +199,7 @@ const MANY: u64 = 1 << 32;
 pub(super) fn read(r: &mut Reader<'_>) -> Config {
     Config {
         http: http(r),
+        mpaas: mpaas(r),
         devices: devices(r),
         engine: Engine { shards: or_cores(r.number("engine.shards", 0..=1024)) },
         operations: Operations { listen: r.address("operations.listen") },
@@ -200,6 +218,7 @@ fn http(r: &mut Reader<'_>) -> Http {
         tls: tls_files(r, "http.tls_cert", "http.tls_key"),
         behind_proxy: r.boolean("http.behind_proxy"),
         body_bytes_max: fits(r.size("http.body_bytes_max", 1024..=16 << 20)),
+        batch_bytes_max: fits(r.size("http.batch_bytes_max", 1024..=64 << 20)),
         body_timeout: r.span("http.body_timeout", Ttl::from_millis(100)..=MINUTE),
         upload_bytes_max: r.size("http.upload_bytes_max", 1024..=4 << 30),
         upload_timeout: r.span("http.upload_timeout", Ttl::from_secs(1)..=HOUR),
@@ -208,6 +227,20 @@ fn http(r: &mut Reader<'_>) -> Http {
         header_bytes_max: fits(r.size("http.header_bytes_max", 1024..=64 << 10)),
         workers: or_cores(r.number("http.workers", 0..=1024)),
         connections_max: r.number("http.connections_max", 1..=1 << 20),
+    }
+}
+
+fn mpaas(r: &mut Reader<'_>) -> Mpaas {
+    Mpaas {
+        enabled: r.boolean("mpaas.enabled"),
+        body_bytes_max: fits(r.size("mpaas.body_bytes_max", 64 << 10..=16 << 20)),
+        expired_seconds_max: r.span("mpaas.expired_seconds_max", MINUTE..=Ttl::from_secs(365 * 86_400)),
+        payload_bytes_max: fits(r.size("mpaas.payload_bytes_max", 64..=64 << 10)),
+        msg_key_keep: r.span("mpaas.msg_key_keep", HOUR..=Ttl::from_secs(365 * 86_400)),
+        task_name_required: r.boolean("mpaas.task_name_required"),
+        time_zone: r.text("mpaas.time_zone"),
+        third_channel_honor: r.number("mpaas.third_channel_honor", 9..=999),
+        third_channel_harmonyos: r.number("mpaas.third_channel_harmonyos", 9..=999),
     }
 }
 
@@ -366,6 +399,13 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     }
     if config.http.body_bytes_max < limits.payload_bytes_max + 1024 {
         r.object("http.body_bytes_max", "leaves no KiB for the targets beside limits.payload_bytes_max");
+    }
+    let zone = &config.mpaas.time_zone;
+    if !zone.is_empty() && carillon_actors::schedule::calendar::Zone::parse(zone).is_err() {
+        r.object("mpaas.time_zone", format!("{zone:?} is no name of the IANA time zone database"));
+    }
+    if config.mpaas.third_channel_honor == config.mpaas.third_channel_harmonyos {
+        r.object("mpaas.third_channel_harmonyos", "is the number of mpaas.third_channel_honor");
     }
     if limits.pending_bytes_max < limits.payload_bytes_max as u64 {
         r.object("limits.pending_bytes_max", "is less than one payload of limits.payload_bytes_max");

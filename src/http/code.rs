@@ -77,6 +77,10 @@ pub enum Code {
     ScheduleOver,
     SchedulesFull,
     VersionMismatch,
+    SettingsInvalid,
+    CallbackKeyUnknown,
+    CallbackKeyInvalid,
+    PushApiOff,
 
     CampaignUnknown,
     CampaignInvalid,
@@ -171,6 +175,10 @@ impl Code {
         Self::ScheduleOver,
         Self::SchedulesFull,
         Self::VersionMismatch,
+        Self::SettingsInvalid,
+        Self::CallbackKeyUnknown,
+        Self::CallbackKeyInvalid,
+        Self::PushApiOff,
         Self::CampaignUnknown,
         Self::CampaignInvalid,
         Self::CampaignState,
@@ -297,6 +305,10 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            Self::SettingsInvalid => ("settings_invalid", 400, "The settings are not well formed"),
+            Self::CallbackKeyUnknown => ("callback_key_unknown", 404, "There is no callback key yet"),
+            Self::CallbackKeyInvalid => ("callback_key_invalid", 400, "It is no RSA key that can sign"),
+            Self::PushApiOff => ("push_api_off", 403, "The app's owner has switched pushes by API off"),
             _ => self.row_of_schedule(),
         }
     }

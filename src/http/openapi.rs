@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
 use super::schedules;
-use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{campaigns, endpoints, events, lists};
 
 #[derive(OpenApi)]
@@ -29,6 +29,7 @@ use super::{campaigns, endpoints, events, lists};
         devices::unbind,
         users::read,
         pushes::create,
+        pushes::batch::batch,
         messages::read,
         endpoints::create,
         endpoints::list,
@@ -71,6 +72,10 @@ use super::{campaigns, endpoints, events, lists};
         schedules::cancel_run,
         schedules::runs,
         audit::read,
+        settings::read,
+        settings::replace,
+        settings::callback_key,
+        settings::make_callback_key,
         apps::list,
         apps::create,
         apps::read,

@@ -15,6 +15,7 @@ mod events;
 mod idempotency;
 mod lifecycle;
 mod manners;
+mod mpaas;
 mod operators;
 mod promises;
 mod pushes;

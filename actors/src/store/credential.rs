@@ -76,13 +76,14 @@ pub(crate) fn random_name(prefix: &str) -> String {
 }
 
 /// Where a new device's generations begin. Not 1: should an ordinal ever be given out again after
-/// a partition was lost, credentials of its former owner must not fit.
+/// a partition was lost, credentials of its former owner must not fit. Never 0, which says that no
+/// credential was given out.
 ///
 /// # Panics
 /// As [`random_name`].
 #[must_use]
 pub(super) fn first_generation() -> u32 {
-    getrandom::u32().expect("the system gives random bytes") >> 1
+    (getrandom::u32().expect("the system gives random bytes") >> 1).max(1)
 }
 
 #[cfg(test)]
