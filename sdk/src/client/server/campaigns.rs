@@ -62,7 +62,7 @@ impl AppServer {
         if response.status().is_client_error() || response.status().is_server_error() {
             let (status, headers) = (response.status(), response.headers().clone());
             let answer = Answer { status, headers, body: response.bytes().await? };
-            return Err(refusal(answer, &Method::GET, &path));
+            return Err(refusal(&answer, &Method::GET, &path));
         }
         Ok(CampaignWatch { response, text: String::new(), id: heard.map(str::to_owned), over })
     }
