@@ -1,5 +1,7 @@
 //! The engine as the edge sees it: one cheap handle.
 
+mod apps;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,7 +20,8 @@ use crate::limits::Limits;
 use crate::link::Arrival;
 use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
-use crate::root::{CrashKind, Finish, Root};
+use crate::receipts::{self, Gateway};
+use crate::root::{CrashKind, Finish, OpenReceipts, Root};
 use crate::router::{Full, Router};
 use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
@@ -55,6 +58,8 @@ pub(crate) struct Shared {
     online_seqs: AtomicU64,
     dice: ahash::RandomState,
     throws: AtomicU64,
+    /// Set when the way out is open.
+    receipts: OnceLock<(Arc<dyn Gateway>, receipts::Config)>,
     exit: Exit,
     pub(crate) agenda: Agenda,
 }
@@ -150,6 +155,9 @@ pub enum Refusal {
     BroadcastsFull,
     #[error("no such device")]
     DeviceUnknown,
+    /// The operator has shut the app. 403.
+    #[error("the app is disabled")]
+    AppDisabled,
 }
 
 /// The kinds of actor, for death and for counting.
@@ -163,6 +171,7 @@ pub enum Kind {
     /// The campaigns' supervisor, and one of them.
     Campaigns,
     Campaign,
+    Receipts,
     Shard,
     User,
     Connection,
@@ -198,6 +207,7 @@ impl Kind {
             Self::Scheduler => "scheduler",
             Self::Campaigns => "campaigns",
             Self::Campaign => "campaign",
+            Self::Receipts => "receipts",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -257,8 +267,20 @@ impl Shared {
 
     /// Any span up to `window`: full jitter, so that those sent away together come back apart.
     pub(crate) fn jitter(&self, window: Ttl) -> Ttl {
-        let thrown = self.dice.hash_one(self.throws.fetch_add(1, Ordering::Relaxed));
-        Ttl::from_millis(thrown % window.as_millis().max(1))
+        Ttl::from_millis(self.throw() % window.as_millis().max(1))
+    }
+
+    /// Any number.
+    pub(crate) fn throw(&self) -> u64 {
+        self.dice.hash_one(self.throws.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn gateway(&self) -> Option<&Arc<dyn Gateway>> {
+        self.receipts.get().map(|(gateway, _)| gateway)
+    }
+
+    pub(crate) fn receipts_config(&self) -> Option<&receipts::Config> {
+        self.receipts.get().map(|(_, config)| config)
     }
 }
 
@@ -325,6 +347,7 @@ impl Engine {
             online_seqs: AtomicU64::new(0),
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
+            receipts: OnceLock::new(),
             exit,
             agenda: Agenda::default(),
         });
@@ -339,6 +362,16 @@ impl Engine {
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Opens the way out: from now on receipts are delivered. Once; a second way is not taken.
+    pub fn open_receipts(&self, gateway: Arc<dyn Gateway>, config: receipts::Config) {
+        if self.shared.receipts.set((gateway, config)).is_ok()
+            && let Some(root) = self.shared.root.get()
+            && root.try_send(OpenReceipts).is_err()
+        {
+            tracing::error!("receipts are not delivered: the root of the actors does not listen");
+        }
     }
 
     #[must_use]
@@ -358,6 +391,7 @@ impl Engine {
 
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
+        self.open(push.app)?;
         crate::push::push(&self.shared, push).await
     }
 
@@ -371,6 +405,7 @@ impl Engine {
         idempotency: Option<Idempotency>,
         nonce: Option<Nonce>,
     ) -> Result<Ordered, Refusal> {
+        self.open(app)?;
         crate::order::order(&self.shared, app, order, idempotency, nonce).await
     }
 
@@ -396,7 +431,7 @@ impl Engine {
     /// with the reason `device_deleted`.
     pub async fn delete_device(&self, device: Device, nonce: Option<Nonce>) -> Result<(), Refusal> {
         self.shared.store.delete_device(device, nonce).await?;
-        let end = End { device, reason: GoodbyeReason::Revoked };
+        let end = End { device, reason: GoodbyeReason::Revoked, retry_after: Ttl::ZERO };
         let _ = self.shared.router.ask(self.shared.router.of_device(device), end).await;
         Ok(())
     }

@@ -30,6 +30,8 @@ mod supervise;
 
 mod shard;
 
+pub mod receipts;
+
 mod turns;
 mod user;
 

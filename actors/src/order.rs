@@ -151,7 +151,22 @@ pub(crate) async fn order(
     idempotency: Option<Idempotency>,
     nonce: Option<Nonce>,
 ) -> Result<Ordered, Refusal> {
-    let Some(idempotency) = idempotency else { return carry_out(shared, app, order, None, nonce).await };
+    order_under(shared, app, order, None, idempotency, nonce).await
+}
+
+/// The same under a task that was opened before, so that a second try is not found and counted apart
+/// from the first.
+pub(crate) async fn order_under(
+    shared: &Shared,
+    app: App,
+    order: Order,
+    task: Option<Task>,
+    idempotency: Option<Idempotency>,
+    nonce: Option<Nonce>,
+) -> Result<Ordered, Refusal> {
+    let Some(idempotency) = idempotency else {
+        return carry_out(shared, app, order, task, None, nonce).await;
+    };
     let guard = match shared.store.idempotency_begin(app, &idempotency) {
         Begun::New(guard) => guard,
         Begun::Replay(answer) => {
@@ -167,8 +182,10 @@ pub(crate) async fn order(
     };
     let now = shared.clock.now();
     let until = (now + shared.limits.idempotency_keep).max(now + order.ttl).max(now + order.keys_keep);
-    let ordered = carry_out(shared, app, order, Some(&idempotency), nonce).await?;
-    if ordered.accepted > 0 {
+    let to_audience = matches!(order.to, Recipients::Audience(_));
+    let ordered = carry_out(shared, app, order, task, Some(&idempotency), nonce).await?;
+    // An audience may be empty now, and is asked again for each device that comes.
+    if ordered.accepted > 0 || to_audience {
         // An answer is numbers and a list: it always serializes.
         let answer = serde_json::to_vec(&ordered).unwrap_or_default();
         shared.store.idempotency_finish(guard, answer, until).await?;
@@ -176,24 +193,38 @@ pub(crate) async fn order(
     Ok(ordered)
 }
 
+/// Opens the task of an order, if its kind has one.
+pub(crate) async fn open_task(
+    shared: &Shared,
+    app: App,
+    order: &Order,
+    nonce: &mut Option<Nonce>,
+) -> Result<Option<Task>, Refusal> {
+    if !order.has_task() {
+        return Ok(None);
+    }
+    let info = TaskInfo {
+        name: order.name.clone(),
+        push_type: order.push_type,
+        template: order.template.clone(),
+        expires_at: shared.clock.now() + order.ttl,
+    };
+    Ok(Some(shared.store.open_task(app, info, nonce.take()).await?))
+}
+
 async fn carry_out(
     shared: &Shared,
     app: App,
     order: Order,
+    task: Option<Task>,
     idempotency: Option<&Idempotency>,
     mut nonce: Option<Nonce>,
 ) -> Result<Ordered, Refusal> {
     let accepted_at = shared.clock.now();
-    let mut task = None;
-    if order.has_task() {
-        let info = TaskInfo {
-            name: order.name.clone(),
-            push_type: order.push_type,
-            template: order.template.clone(),
-            expires_at: accepted_at + order.ttl,
-        };
-        task = Some(shared.store.open_task(app, info, nonce.take()).await?);
-    }
+    let task = match task {
+        Some(task) => Some(task),
+        None => open_task(shared, app, &order, &mut nonce).await?,
+    };
     let draft = Draft { app, order: &order, task, accepted_at };
     match &order.to {
         Recipients::Each(recipients) => each(shared, &draft, recipients, idempotency, nonce).await,

@@ -94,6 +94,7 @@ pub(crate) struct Rebound(pub(crate) Device);
 pub(crate) struct End {
     pub(crate) device: Device,
     pub(crate) reason: GoodbyeReason,
+    pub(crate) retry_after: Ttl,
 }
 
 /// Sent by the engine for a push with `ttl: 0`. Replies for each device whether its live session
@@ -270,7 +271,7 @@ impl Handler<End> for Shard {
 
     fn handle(&mut self, end: End, _: &mut Context<Self>) {
         if let Some(live) = self.live(end.device) {
-            live.end(end.reason, Ttl::ZERO);
+            live.end(end.reason, end.retry_after);
         }
     }
 }

@@ -3,19 +3,25 @@
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a surprise;
 //! answers may gain fields at any time.
 
+pub mod endpoints;
 pub mod events;
+pub mod revokes;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::owner::{RotateKey, UpdateApp, UpdateKey};
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
+pub use endpoints::SignatureAlgorithm;
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
 pub mod campaigns;
 pub mod lists;
+pub mod owner;
+pub mod schedules;
 pub mod templates;
 
 /// The kind of device.
@@ -392,6 +398,14 @@ pub struct CreateKey {
     /// Whether `Authorization: Bearer` is accepted for it, over TLS or loopback only.
     #[serde(default)]
     pub bearer: bool,
+    /// From then on it is as if it had never been; never when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub expires_at: Option<Timestamp>,
+    /// Addresses and ranges (`192.0.2.0/24`) from which it may be used, at most 100; from any when
+    /// empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
 }
 
 /// A key just made: the only time its secret is shown.
@@ -417,6 +431,18 @@ pub struct KeyView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
     pub revoked_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub expires_at: Option<Timestamp>,
+    /// Addresses and ranges from which it may be used; from any when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Written lazily: a crash may lose the last minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u64>))]
+    pub last_used_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_from: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -451,6 +477,13 @@ pub struct AppView {
     pub client_key: String,
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub created_at: Timestamp,
+    /// False while the operator has shut it.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// An app just made, with its first key.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use carillon_sdk::api::CreateApp;
+use carillon_sdk::api::{AppView, CreateApp, UpdateApp};
 use carillon_sdk::{AppId, WorkspaceId};
 use clap::Subcommand;
 
@@ -39,16 +39,56 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Every app
+    /// Every app, or every workspace of one
     List {
+        #[arg(value_name = "APP")]
+        app: Option<AppId>,
         #[command(flatten)]
         operator: Operator,
         #[arg(long)]
         json: bool,
     },
+    /// One app in one workspace (--workspace-id)
+    Get(One),
+    /// Another name for people
+    Rename {
+        #[command(flatten)]
+        one: One,
+        #[arg(long)]
+        name: String,
+    },
+    /// Shut an app: its keys are refused and its devices sent away; nothing is deleted
+    Disable(One),
+    /// Open it again
+    Enable(One),
+    /// Another client key; the one before registers nothing from now on
+    RotateClientKey(One),
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    #[arg(value_name = "APP")]
+    app: AppId,
+    #[command(flatten)]
+    operator: Operator,
+    #[arg(long)]
+    json: bool,
+}
+
+impl One {
+    async fn update(self, update: UpdateApp) -> Result<(), Failure> {
+        let workspace = self.operator.workspace()?;
+        let client = self.operator.connect()?.client;
+        let app = client.update_app(&self.app, &workspace, &update).await.map_err(failure)?;
+        shown(&[app], self.json)
+    }
 }
 
 impl Operator {
+    fn workspace(&self) -> Result<WorkspaceId, Failure> {
+        parsed(WorkspaceId::parse(&self.server.workspace_id), "the workspace id")
+    }
+
     fn connect(&self) -> Result<Connected, Failure> {
         let Some(path) = &self.operator_key_file else { return self.server.connect() };
         let text = std::fs::read_to_string(path)
@@ -84,22 +124,48 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             out::note("the secret is not shown again");
             Ok(())
         }
-        Command::List { operator, json } => {
-            let apps = operator.connect()?.client.apps().await.map_err(failure)?;
-            if json {
-                return out::json(&apps);
-            }
-            let row = |app: &carillon_sdk::api::AppView| {
-                vec![
-                    app.app_id.to_string(),
-                    app.workspace_id.to_string(),
-                    app.name.clone().unwrap_or_else(|| "-".to_owned()),
-                    app.client_key.clone(),
-                    out::time(app.created_at),
-                ]
+        Command::List { app, operator, json } => {
+            let client = operator.connect()?.client;
+            let apps = match &app {
+                Some(app) => client.workspaces(app).await,
+                None => client.apps().await,
             };
-            let rows: Vec<Vec<String>> = apps.apps.iter().map(row).collect();
-            out::table(&["app", "workspace", "name", "client key", "created"], &rows)
+            let apps = apps.map_err(failure)?;
+            if json { out::json(&apps) } else { shown(&apps.apps, false) }
+        }
+        Command::Get(one) => {
+            let workspace = one.operator.workspace()?;
+            let app = one.operator.connect()?.client.app(&one.app, &workspace).await.map_err(failure)?;
+            shown(&[app], one.json)
+        }
+        Command::Rename { one, name } => {
+            one.update(UpdateApp { name: Some(name), ..UpdateApp::default() }).await
+        }
+        Command::Disable(one) => one.update(UpdateApp { enabled: Some(false), ..UpdateApp::default() }).await,
+        Command::Enable(one) => one.update(UpdateApp { enabled: Some(true), ..UpdateApp::default() }).await,
+        Command::RotateClientKey(one) => {
+            let workspace = one.operator.workspace()?;
+            let client = one.operator.connect()?.client;
+            let app = client.rotate_client_key(&one.app, &workspace).await.map_err(failure)?;
+            shown(&[app], one.json)
         }
     }
+}
+
+fn shown(apps: &[AppView], json: bool) -> Result<(), Failure> {
+    if json {
+        return apps.iter().try_for_each(out::json);
+    }
+    let row = |app: &AppView| {
+        vec![
+            app.app_id.to_string(),
+            app.workspace_id.to_string(),
+            app.name.clone().unwrap_or_else(|| "-".to_owned()),
+            app.client_key.clone(),
+            out::time(app.created_at),
+            if app.enabled { "open" } else { "disabled" }.to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = apps.iter().map(row).collect();
+    out::table(&["app", "workspace", "name", "client key", "created", "state"], &rows)
 }

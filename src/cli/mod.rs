@@ -7,6 +7,7 @@ pub mod campaign;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod endpoint;
 pub mod events;
 pub mod exit;
 pub mod key;
@@ -14,8 +15,10 @@ pub mod list;
 pub mod message;
 pub mod out;
 pub mod push;
+pub mod schedule;
 pub mod server;
 pub mod stats;
+pub mod task;
 pub mod template;
 pub mod token;
 
@@ -49,10 +52,16 @@ pub enum Command {
     Campaign(campaign::Args),
     /// Upload, list and delete lists of targets
     List(list::Args),
+    /// Where receipts go: make, list, test and replay endpoints
+    Endpoint(endpoint::Args),
+    /// Take back whatever went under a task
+    Task(task::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates
     Template(template::Args),
+    /// Pushes at a time to come: make, list, show and cancel
+    Schedule(schedule::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

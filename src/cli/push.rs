@@ -9,11 +9,10 @@ use super::out;
 use super::server::{ServerArgs, Span, failure};
 use super::template::variable;
 
+/// What is pushed, and to whom.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("to").required(true).multiple(true).args(["user", "device", "all"]))]
-pub struct Args {
-    #[command(flatten)]
-    server: ServerArgs,
+#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["user", "device", "all"]))]
+pub(super) struct PushArgs {
     /// To every device this user is logged in on; may be given several times
     #[arg(long, value_name = "USER", conflicts_with_all = ["device", "all"])]
     user: Vec<UserId>,
@@ -50,6 +49,14 @@ pub struct Args {
     /// For the app alone: nothing is shown
     #[arg(long)]
     silent: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    push: PushArgs,
     /// A retry with the same key sends nothing twice
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -64,25 +71,32 @@ enum LaneArg {
     Normal,
 }
 
+impl PushArgs {
+    /// As the API takes it.
+    pub(super) fn request(self) -> PushRequest {
+        PushRequest {
+            to: Target { devices: self.device, users: self.user, all: self.all },
+            title: self.title,
+            body: self.body,
+            data: self.data,
+            ttl_s: self.ttl.map(Span::whole_seconds),
+            lane: match self.lane {
+                Some(LaneArg::High) => Lane::High,
+                Some(LaneArg::Normal) | None => Lane::Normal,
+            },
+            collapse_key: self.collapse_key,
+            silent: self.silent,
+            uri: self.uri,
+            look: None,
+            template: self.template,
+            values: self.value.into_iter().collect(),
+        }
+    }
+}
+
 pub async fn run(args: Args) -> Result<(), Failure> {
     let server = args.server.connect()?;
-    let request = PushRequest {
-        to: Target { devices: args.device, users: args.user, all: args.all },
-        title: args.title,
-        body: args.body,
-        data: args.data,
-        ttl_s: args.ttl.map(Span::whole_seconds),
-        lane: match args.lane {
-            Some(LaneArg::High) => Lane::High,
-            Some(LaneArg::Normal) | None => Lane::Normal,
-        },
-        collapse_key: args.collapse_key,
-        silent: args.silent,
-        uri: args.uri,
-        look: None,
-        template: args.template,
-        values: args.value.into_iter().collect(),
-    };
+    let request = args.push.request();
     let answer = server.client.push(&request, args.idempotency_key.as_deref()).await.map_err(failure)?;
     if args.json {
         return out::json(&answer);

@@ -122,7 +122,7 @@ async fn key(store: &Store, app: &AppInfo) -> Result<KeyInfo, Failure> {
     if let Some(key) = live.into_iter().next() {
         return Ok(key);
     }
-    let request = CreateKey { name: Some("dev".to_owned()), scopes: Vec::new(), bearer: true };
+    let request = CreateKey { name: Some("dev".to_owned()), bearer: true, ..CreateKey::default() };
     store.create_key(app.app, request, None).await.map_err(Failure::from_error)
 }
 

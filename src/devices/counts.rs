@@ -20,6 +20,8 @@ pub(super) enum Why {
     Timeout,
     Protocol,
     Credential,
+    /// Its app is disabled.
+    Disabled,
     Full,
     Rate,
     ShardFull,
@@ -27,7 +29,7 @@ pub(super) enum Why {
 }
 
 impl Why {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::AcceptFailed,
         Self::Tls,
         Self::NoHello,
@@ -35,6 +37,7 @@ impl Why {
         Self::Timeout,
         Self::Protocol,
         Self::Credential,
+        Self::Disabled,
         Self::Full,
         Self::Rate,
         Self::ShardFull,
@@ -50,6 +53,7 @@ impl Why {
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
             Self::Credential => "credential",
+            Self::Disabled => "disabled",
             Self::Full => "full",
             Self::Rate => "rate",
             Self::ShardFull => "shard_full",

@@ -132,6 +132,9 @@ impl Porch {
         let Some(device) = self.engine.store().verify_credential(&hello.credential) else {
             return Err((Some(guest), Refusal::Credential));
         };
+        if self.engine.store().is_disabled(device.app) {
+            return Err((Some(guest), away(Why::Disabled, GoodbyeReason::Busy, self.engine.away_for())));
+        }
         if let Err(retry_after) = self.engine.admit_hello() {
             return Err((Some(guest), away(Why::Rate, GoodbyeReason::Busy, retry_after)));
         }

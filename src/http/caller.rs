@@ -4,7 +4,7 @@
 //!  Authorization ─▶ Shown ─▶ body read, bounded ─▶ signature ─▶ rate ─▶ nonce ─▶ Caller
 //! ```
 //!
-//! An unknown key, a revoked key and a wrong signature get one answer: keys cannot be fished for.
+//! An unknown key, a revoked or expired key and a wrong signature get one answer: keys cannot be fished for.
 //! The nonce comes last, so that a refused request spends none.
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use carillon_actors::model::App;
-use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict};
+use carillon_actors::store::{KeyInfo, Nonce, NonceVerdict, Unusable};
 use carillon_sdk::KeyId;
 use carillon_sdk::api::Scope;
 use carillon_sdk::sign;
@@ -204,6 +204,7 @@ async fn identify(
     let (who, nonce) = match shown {
         Shown::Signed(signed) => {
             let key = signer(state, request, &sha256, &signed)?;
+            admitted(state, request, &key)?;
             limited(state, request, &key)?;
             let nonce = nonce(&signed);
             spend(state, &nonce)?;
@@ -211,16 +212,24 @@ async fn identify(
         }
         Shown::Bearer { key, secret } => {
             let key = bearer(state, request, &key, &secret)?;
+            admitted(state, request, &key)?;
             limited(state, request, &key)?;
             (Who::Key(key), None)
         }
         Shown::Client(client_key) => {
             let app = state.engine.store().app_by_client_key(&client_key);
-            (Who::Client(app.ok_or(Refused::new(Code::SignatureInvalid))?), None)
+            let app = app.ok_or(Refused::new(Code::SignatureInvalid))?;
+            if state.engine.store().is_disabled(app) {
+                return Err(Refused::new(Code::AppDisabled));
+            }
+            (Who::Client(app), None)
         }
     };
     let query = request.query_string().to_owned();
-    let from = address(state, request);
+    let from = address(state, request).to_canonical();
+    if let Who::Key(key) = &who {
+        state.engine.store().key_used(&key.view.key_id, state.engine.clock().now(), from);
+    }
     Ok(Caller { who, body, is_json: body::is_json(request.headers()), query, nonce, from })
 }
 
@@ -278,7 +287,7 @@ fn signer(
         nonce: &signed.nonce,
     };
     let holds = sign::verify_over(secret, &content, body_sha256, &signed.signature);
-    let key = known.filter(|key| holds && key.view.revoked_at.is_none());
+    let key = known.filter(|_| holds);
     key.map(Box::new).ok_or(Refused::new(Code::SignatureInvalid))
 }
 
@@ -287,7 +296,9 @@ fn bearer(state: &State, request: &HttpRequest, key: &KeyId, secret: &str) -> Re
     let known = state.engine.store().key(key);
     let expected = known.as_ref().map_or(NO_SECRET, |key| key.secret.as_str());
     let holds = bool::from(expected.as_bytes().ct_eq(secret.as_bytes()));
-    let key = known.filter(|key| holds && key.view.revoked_at.is_none());
+    let now = state.engine.clock().now();
+    let known = known.filter(|key| key.usable(now, address(state, request)) != Err(Unusable::Unknown));
+    let key = known.filter(|_| holds);
     let key = key.ok_or(Refused::new(Code::SignatureInvalid))?;
     if !key.view.bearer {
         return Err(Refused::because(Code::BearerRefused, "this key does not allow it"));
@@ -296,6 +307,18 @@ fn bearer(state: &State, request: &HttpRequest, key: &KeyId, secret: &str) -> Re
         return Err(Refused::because(Code::BearerRefused, "this connection can be read along; use TLS"));
     }
     Ok(Box::new(key))
+}
+
+/// Whether a key whose secret was proven is let in from here, now.
+fn admitted(state: &State, request: &HttpRequest, key: &KeyInfo) -> Result<(), Refused> {
+    let address = address(state, request);
+    let code = match key.usable(state.engine.clock().now(), address) {
+        Ok(()) => return Ok(()),
+        Err(Unusable::Unknown) => Code::SignatureInvalid,
+        Err(Unusable::Address) => Code::AddressRefused,
+        Err(Unusable::AppDisabled) => Code::AppDisabled,
+    };
+    Err(Refused::new(code))
 }
 
 /// TLS, ours or the proxy's, or a peer on this machine. Behind a proxy every peer may be the proxy.
@@ -346,7 +369,7 @@ fn spend(state: &State, nonce: &Nonce) -> Result<(), Refused> {
 }
 
 /// Whence the request comes. Behind a proxy, what the proxy says: the last address it appended.
-pub(super) fn address(state: &State, request: &HttpRequest) -> IpAddr {
+pub(crate) fn address(state: &State, request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
     if !state.http.behind_proxy {
         return peer;

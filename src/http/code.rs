@@ -26,6 +26,8 @@ pub enum Code {
     NoncesFull,
     BearerRefused,
     ScopeMissing,
+    AddressRefused,
+    AppDisabled,
     RateLimited,
 
     DeviceIdInvalid,
@@ -54,6 +56,8 @@ pub enum Code {
 
     MessageIdInvalid,
     MessageUnknown,
+    RevokeTooLate,
+    TaskUnknown,
     RangeTooLarge,
 
     KeyUnknown,
@@ -62,11 +66,18 @@ pub enum Code {
     KeyInvalid,
     AppExists,
     AppInvalid,
+    AppUnknown,
 
     TemplateUnknown,
     TemplateExists,
     TemplateInvalid,
     TemplatesFull,
+    ScheduleUnknown,
+    RunUnknown,
+    ScheduleInvalid,
+    SchedulePast,
+    ScheduleOver,
+    SchedulesFull,
     VersionMismatch,
 
     CampaignUnknown,
@@ -80,6 +91,11 @@ pub enum Code {
     ListInvalid,
     ListInUse,
     ListsFull,
+    EndpointUnknown,
+    EndpointInvalid,
+    EndpointsFull,
+    EndpointDisabled,
+    ReplayRunning,
 
     Busy,
     Unavailable,
@@ -110,6 +126,8 @@ impl Code {
         Self::NoncesFull,
         Self::BearerRefused,
         Self::ScopeMissing,
+        Self::AddressRefused,
+        Self::AppDisabled,
         Self::RateLimited,
         Self::DeviceIdInvalid,
         Self::DeviceUnknown,
@@ -135,6 +153,8 @@ impl Code {
         Self::Offline,
         Self::MessageIdInvalid,
         Self::MessageUnknown,
+        Self::RevokeTooLate,
+        Self::TaskUnknown,
         Self::RangeTooLarge,
         Self::KeyUnknown,
         Self::KeysFull,
@@ -142,10 +162,17 @@ impl Code {
         Self::KeyInvalid,
         Self::AppExists,
         Self::AppInvalid,
+        Self::AppUnknown,
         Self::TemplateUnknown,
         Self::TemplateExists,
         Self::TemplateInvalid,
         Self::TemplatesFull,
+        Self::ScheduleUnknown,
+        Self::RunUnknown,
+        Self::ScheduleInvalid,
+        Self::SchedulePast,
+        Self::ScheduleOver,
+        Self::SchedulesFull,
         Self::VersionMismatch,
         Self::CampaignUnknown,
         Self::CampaignInvalid,
@@ -157,6 +184,11 @@ impl Code {
         Self::ListInvalid,
         Self::ListInUse,
         Self::ListsFull,
+        Self::EndpointUnknown,
+        Self::EndpointInvalid,
+        Self::EndpointsFull,
+        Self::EndpointDisabled,
+        Self::ReplayRunning,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -226,6 +258,8 @@ impl Code {
                 "Bearer is taken over TLS or loopback only, from a key that allows it",
             ),
             Self::ScopeMissing => ("scope_missing", 403, "The key may not do this"),
+            Self::AddressRefused => ("address_refused", 403, "The key may not be used from this address"),
+            Self::AppDisabled => ("app_disabled", 403, "The app is disabled"),
             Self::RateLimited => ("rate_limited", 429, "Too many requests"),
             _ => self.row_of_what(),
         }
@@ -241,11 +275,13 @@ impl Code {
             Self::UserUnknown => ("user_unknown", 404, "There is no such user"),
             Self::MessageIdInvalid => ("message_id_invalid", 400, "The message id is not a UUID"),
             Self::MessageUnknown => ("message_unknown", 404, "There is no such message"),
+            Self::TaskUnknown => ("task_unknown", 404, "There is no such task"),
+            Self::RevokeTooLate => ("revoke_too_late", 409, "It was pushed too long ago to be revoked"),
             Self::RangeTooLarge => ("range_too_large", 400, "The answer would be too long"),
             Self::KeyUnknown => ("key_unknown", 404, "There is no such key"),
             Self::KeysFull => ("keys_full", 409, "The app has as many live keys as it may have"),
-            Self::KeyInUse => ("key_in_use", 409, "A key cannot revoke itself"),
-            Self::KeyInvalid => ("key_invalid", 400, "The key's name or scopes are not well formed"),
+            Self::KeyInUse => ("key_in_use", 409, "A key cannot shut itself out"),
+            Self::KeyInvalid => ("key_invalid", 400, "The key is not well formed"),
             Self::AppExists => ("app_exists", 409, "The app exists already"),
             Self::AppInvalid => ("app_invalid", 400, "The app's name is not well formed"),
             Self::Busy => ("busy", 503, "A queue is full; nothing was done"),
@@ -259,11 +295,24 @@ impl Code {
 
     const fn row_of_owner(self) -> (&'static str, u16, &'static str) {
         match self {
+            Self::AppUnknown => ("app_unknown", 404, "There is no such app"),
             Self::TemplateUnknown => ("template_unknown", 404, "There is no such template"),
             Self::TemplateExists => ("template_exists", 409, "A template of this name exists already"),
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            _ => self.row_of_schedule(),
+        }
+    }
+
+    const fn row_of_schedule(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::ScheduleUnknown => ("schedule_unknown", 404, "There is no such schedule"),
+            Self::RunUnknown => ("run_unknown", 404, "The schedule has no such run"),
+            Self::ScheduleInvalid => ("schedule_invalid", 400, "The schedule is not well formed"),
+            Self::SchedulePast => ("schedule_past", 400, "The schedule lies in the past"),
+            Self::ScheduleOver => ("schedule_over", 409, "It has begun, and cannot be cancelled"),
+            Self::SchedulesFull => ("schedules_full", 409, "The app has as many schedules as it may have"),
             _ => self.row_of_campaign(),
         }
     }
@@ -280,6 +329,17 @@ impl Code {
             Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
             Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),
             Self::ListsFull => ("lists_full", 409, "The app has as many lists as it may have"),
+            _ => self.row_of_receipts(),
+        }
+    }
+
+    const fn row_of_receipts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::EndpointUnknown => ("endpoint_unknown", 404, "There is no such endpoint"),
+            Self::EndpointInvalid => ("endpoint_invalid", 400, "The endpoint is not well formed"),
+            Self::EndpointsFull => ("endpoints_full", 409, "The app has as many endpoints as it may have"),
+            Self::EndpointDisabled => ("endpoint_disabled", 409, "The endpoint is disabled"),
+            Self::ReplayRunning => ("replay_running", 409, "A replay for this endpoint is under way"),
             _ => self.row_of_push(),
         }
     }

@@ -9,10 +9,10 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
-use super::{campaigns, lists};
+use super::{campaigns, endpoints, events, lists};
+use super::{revokes, schedules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,16 @@ use super::{campaigns, lists};
         users::read,
         pushes::create,
         messages::read,
+        revokes::message,
+        revokes::task,
+        endpoints::create,
+        endpoints::list,
+        endpoints::read,
+        endpoints::change,
+        endpoints::delete,
+        endpoints::rotate,
+        endpoints::replay,
+        endpoints::test,
         events::read,
         stats::read,
         campaigns::list,
@@ -46,6 +56,8 @@ use super::{campaigns, lists};
         lists::delete,
         keys::list,
         keys::create,
+        keys::update,
+        keys::rotate,
         keys::revoke,
         templates::create,
         templates::list,
@@ -53,9 +65,18 @@ use super::{campaigns, lists};
         templates::replace,
         templates::delete,
         templates::rendered,
+        schedules::create,
+        schedules::list,
+        schedules::read,
+        schedules::cancel,
+        schedules::cancel_run,
+        schedules::runs,
         audit::read,
         apps::list,
         apps::create,
+        apps::read,
+        apps::update,
+        apps::rotate_client_key,
         index::openapi_json,
         index::errors,
         index::index,
@@ -81,6 +102,8 @@ const WITH_KEY: &[Code] = &[
     Code::NoncesFull,
     Code::BearerRefused,
     Code::ScopeMissing,
+    Code::AddressRefused,
+    Code::AppDisabled,
     Code::RateLimited,
     Code::BodyTooLarge,
     Code::BodyTimeout,

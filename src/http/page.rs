@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Devices,
     Targets,
     Templates,
+    Schedules,
+    Runs,
     Campaigns,
     Lists,
 }
@@ -38,6 +40,8 @@ impl Kind {
             Self::Devices => 'd',
             Self::Targets => 't',
             Self::Templates => 'm',
+            Self::Schedules => 's',
+            Self::Runs => 'r',
             Self::Campaigns => 'c',
             Self::Lists => 'l',
         }
@@ -55,13 +59,17 @@ impl PageQuery {
 
     /// Where to go on, in the words it was made of.
     pub(super) fn place(&self, kind: Kind) -> Result<Option<String>, Refused> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let read = || {
-            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-            text.strip_prefix(kind.mark()).map(str::to_owned)
-        };
-        read().map(Some).ok_or(Refused::new(Code::CursorInvalid))
+        self.cursor.as_deref().map(|cursor| place(cursor, kind)).transpose()
     }
+}
+
+/// What a cursor of this kind was made of.
+pub(super) fn place(cursor: &str, kind: Kind) -> Result<String, Refused> {
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+        text.strip_prefix(kind.mark()).map(str::to_owned)
+    };
+    read().ok_or(Refused::new(Code::CursorInvalid))
 }
 
 /// A cursor that goes on at `place`.

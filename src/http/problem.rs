@@ -63,6 +63,14 @@ impl Refused {
         self
     }
 
+    /// The same of a body that stands in another at `pointer`.
+    pub(super) fn within(mut self, pointer: &str) -> Self {
+        for at in &mut self.0.at {
+            at.pointer.insert_str(0, pointer);
+        }
+        self
+    }
+
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after_s = Some(seconds);
         self
@@ -145,6 +153,7 @@ impl From<Refusal> for Refused {
             Refusal::ValueMissing => Code::VariableMissing,
             Refusal::BroadcastsFull => Code::BroadcastsFull,
             Refusal::DeviceUnknown => Code::DeviceUnknown,
+            Refusal::AppDisabled => Code::AppDisabled,
         })
     }
 }

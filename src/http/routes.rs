@@ -5,9 +5,11 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::events;
+use super::revokes;
+use super::schedules;
 use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
 use super::{campaigns, lists};
+use super::{endpoints, events};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +42,21 @@ const fn entry(
 
 use Access::{Anybody, Key, KeyOrClient};
 use Code::{
-    AppExists, AppInvalid, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
+    AppExists, AppInvalid, AppUnknown, AttributeInvalid, BroadcastsFull, CollapseKeyInvalid, ContentMissing,
     CursorInvalid, DataInvalid, DeviceExists, DeviceIdInvalid, DeviceUnknown, IdempotencyInFlight,
     IdempotencyKeyInvalid, IdempotencyMismatch, KeyInUse, KeyInvalid, KeyUnknown, KeysFull, LaneInvalid,
     MessageIdInvalid, MessageUnknown, Offline, PayloadTooLarge, QueryInvalid, QueueFull, RangeTooLarge,
     TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
+use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
     ListsFull, PlanBroken, PlanChanged,
 };
+use Code::{RevokeTooLate, TaskUnknown};
+use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
 const PUSH: &[Code] = &[
     TargetInvalid,
@@ -74,6 +79,26 @@ const PUSH: &[Code] = &[
     DeviceUnknown,
 ];
 
+/// Those of a push that has no recipient yet, and the schedule's own.
+const SCHEDULE: &[Code] = &[
+    TargetInvalid,
+    TargetsTooMany,
+    TargetDuplicate,
+    ContentMissing,
+    TemplateUnknown,
+    VariableMissing,
+    PayloadTooLarge,
+    DataInvalid,
+    TtlOutOfRange,
+    LaneInvalid,
+    CollapseKeyInvalid,
+    IdempotencyKeyInvalid,
+    IdempotencyMismatch,
+    ScheduleInvalid,
+    SchedulePast,
+    SchedulesFull,
+];
+
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
 
 const CAMPAIGN: &[Code] = &[
@@ -92,6 +117,9 @@ const APPLY: &[Code] =
     &[CampaignUnknown, CampaignState, PlanChanged, PlanBroken, BroadcastsFull, ListUnknown];
 
 const TELL: &[Code] = &[CampaignUnknown, CampaignState];
+
+const REVOKE: &[Code] =
+    &[MessageIdInvalid, MessageUnknown, RevokeTooLate, DeviceIdInvalid, UserIdInvalid, QueryInvalid];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -120,6 +148,40 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("DELETE", "/v1/messages/{id}", Key(Scope::Push), REVOKE, || web::delete().to(revokes::message)),
+    entry("DELETE", "/v1/tasks/{task}", Key(Scope::Push), &[TaskUnknown, RevokeTooLate], || {
+        web::delete().to(revokes::task)
+    }),
+    entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
+        web::post().to(endpoints::create)
+    }),
+    entry("GET", "/v1/endpoints", Key(Scope::Manage), &[], || web::get().to(endpoints::list)),
+    entry("GET", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::get().to(endpoints::read)
+    }),
+    entry("PATCH", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown, EndpointInvalid], || {
+        web::patch().to(endpoints::change)
+    }),
+    entry("DELETE", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::delete().to(endpoints::delete)
+    }),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/rotate",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointInvalid],
+        || web::post().to(endpoints::rotate),
+    ),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/replay",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointDisabled, ReplayRunning, CursorInvalid],
+        || web::post().to(endpoints::replay),
+    ),
+    entry("POST", "/v1/endpoints/{id}/test", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::post().to(endpoints::test)
+    }),
     entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(events::read)
     }),
@@ -152,8 +214,14 @@ pub(super) const ROUTES: &[Entry] = &[
     }),
     entry("GET", "/v1/keys", Key(Scope::Keys), &[], || web::get().to(keys::list)),
     entry("POST", "/v1/keys", Key(Scope::Keys), &[KeyInvalid, KeysFull], || web::post().to(keys::create)),
+    entry("PATCH", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeyInUse], || {
+        web::patch().to(keys::update)
+    }),
     entry("DELETE", "/v1/keys/{id}", Key(Scope::Keys), &[KeyUnknown, KeyInUse], || {
         web::delete().to(keys::revoke)
+    }),
+    entry("POST", "/v1/keys/{id}/rotate", Key(Scope::Keys), &[KeyUnknown, KeyInvalid, KeysFull], || {
+        web::post().to(keys::rotate)
     }),
     entry(
         "POST",
@@ -179,12 +247,41 @@ pub(super) const ROUTES: &[Entry] = &[
         &[TemplateUnknown, VariableMissing],
         || web::post().to(templates::rendered),
     ),
+    entry("POST", "/v1/schedules", Key(Scope::Push), SCHEDULE, || web::post().to(schedules::create)),
+    entry("GET", "/v1/schedules", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::list)
+    }),
+    entry("GET", "/v1/schedules/{id}", Key(Scope::Read), &[ScheduleUnknown], || {
+        web::get().to(schedules::read)
+    }),
+    entry("DELETE", "/v1/schedules/{id}", Key(Scope::Push), &[ScheduleUnknown, ScheduleOver], || {
+        web::delete().to(schedules::cancel)
+    }),
+    entry(
+        "DELETE",
+        "/v1/schedules/{id}/runs/{run}",
+        Key(Scope::Push),
+        &[ScheduleUnknown, RunUnknown, ScheduleOver],
+        || web::delete().to(schedules::cancel_run),
+    ),
+    entry("GET", "/v1/runs", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(schedules::runs)
+    }),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
     }),
-    entry("GET", "/v1/apps", Key(Scope::Operator), &[], || web::get().to(apps::list)),
+    entry("GET", "/v1/apps", Key(Scope::Operator), &[QueryInvalid], || web::get().to(apps::list)),
     entry("POST", "/v1/apps", Key(Scope::Operator), &[AppInvalid, AppExists], || {
         web::post().to(apps::create)
+    }),
+    entry("GET", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown], || {
+        web::get().to(apps::read)
+    }),
+    entry("PATCH", "/v1/apps/{app}/{workspace}", Key(Scope::Operator), &[AppUnknown, AppInvalid], || {
+        web::patch().to(apps::update)
+    }),
+    entry("POST", "/v1/apps/{app}/{workspace}/client-key", Key(Scope::Operator), &[AppUnknown], || {
+        web::post().to(apps::rotate_client_key)
     }),
     entry("GET", "/openapi.json", Anybody, &[], || web::get().to(index::openapi_json)),
     entry("GET", "/errors", Anybody, &[], || web::get().to(index::errors)),

@@ -138,4 +138,5 @@ fn the_manuals_requests_are_read() {
     read::<PushRequest>("POST /v1/pushes");
     read::<CreateKey>("POST /v1/keys");
     read::<CreateApp>("POST /v1/apps");
+    read::<carillon_sdk::api::schedules::CreateSchedule>("POST /v1/schedules");
 }

@@ -17,7 +17,7 @@ use crate::engine::{Outcome, Refusal, Shared};
 use crate::model::App;
 use crate::names;
 use crate::order::{self, Order, Ordered, Recipients};
-use crate::store::{Change, Changed, Error, Expect, Idempotency, Kind, Stored};
+use crate::store::{Change, Changed, Expect, Idempotency, Kind, Stored};
 
 /// Ids of messages kept with a run.
 const MESSAGES_KEPT: usize = 100;
@@ -98,7 +98,13 @@ pub(crate) async fn attend(shared: &Shared, app: App, id: Id) -> Attended {
 }
 
 /// None: look again.
-async fn step(shared: &Shared, app: App, id: Id, found: &Found, due: Due) -> Result<Option<Attended>, Error> {
+async fn step(
+    shared: &Shared,
+    app: App,
+    id: Id,
+    found: &Found,
+    due: Due,
+) -> Result<Option<Attended>, Refusal> {
     let Due { passed, over_until, then } = due;
     let strategy = &found.head.strategy;
     let mut changes: Vec<_> = passed.iter().map(|run| run_change(strategy, run, Expect::Absent)).collect();
@@ -110,7 +116,12 @@ async fn step(shared: &Shared, app: App, id: Id, found: &Found, due: Due) -> Res
         changes.push(found.with(id, &Head { over_until, ..found.head.clone() }));
     }
     if let Then::Fire(planned) = then {
-        changes.push(run_change(strategy, &Run::new(id, planned, RunState::Firing), Expect::Absent));
+        let task = match order_of(&found.order) {
+            Ok(order) => order::open_task(shared, app, &order, &mut None).await?,
+            Err(_) => None,
+        };
+        let run = Run { task, ..Run::new(id, planned, RunState::Firing) };
+        changes.push(run_change(strategy, &run, Expect::Absent));
     }
     if !changes.is_empty() {
         let changed = shared.store.change(app, changes, None, None).await?;
@@ -137,13 +148,13 @@ async fn step(shared: &Shared, app: App, id: Id, found: &Found, due: Due) -> Res
 
 /// The run as it ended; none when it is to be tried again.
 async fn carry_out(shared: &Shared, app: App, id: Id, found: &Found, planned: Timestamp) -> Option<Run> {
-    let run = Run::new(id, planned, RunState::Fired);
     let run_id = id.run(&found.head.strategy, planned);
+    let task = run_in_store(shared, app, run_id).and_then(|run| run.task);
+    let run = Run { task, ..Run::new(id, planned, RunState::Fired) };
     let failed = |reason| Run { state: RunState::Failed, reason: Some(reason), ..run.clone() };
     let Ok(order) = order_of(&found.order) else { return Some(failed(Reason::Invalid)) };
     let order = of_run(order, &found.head.strategy, run_id);
-    let result = order::order(shared, app, order, Some(key_of(app, run_id)), None).await;
-    match result {
+    match order::order_under(shared, app, order, task, Some(key_of(app, run_id)), None).await {
         Ok(ordered) => {
             let run = Run { fired_at: Some(shared.clock.wall()), ..run };
             Some(ended(&run, &ordered))
@@ -197,7 +208,7 @@ fn ended(run: &Run, ordered: &Ordered) -> Run {
 }
 
 /// Writes how a run ended, and that its schedule is past it.
-async fn over(shared: &Shared, app: App, id: Id, run: &Run) -> Result<(), Error> {
+async fn over(shared: &Shared, app: App, id: Id, run: &Run) -> Result<(), Refusal> {
     for _ in 0..LOOKS_MAX {
         let Some(found) = Found::in_store(shared, app, id) else { break };
         let head = past(&found.head, run.planned_at, shared.clock.now());

@@ -21,7 +21,7 @@ mod firing;
 mod tidy;
 
 pub use self::cancel::{Cancelled, Which};
-pub use self::create::{Denied, NewSchedule, Scheduled};
+pub use self::create::{Denied, NewSchedule, Request, Scheduled};
 pub use self::list::{Listed, RunsPage, RunsQuery};
 
 pub(crate) use self::agenda::Agenda;

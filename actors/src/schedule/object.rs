@@ -65,6 +65,12 @@ impl Id {
             .then(|| Timestamp::from_millis(u64::from_be_bytes(seconds).saturating_mul(1000)))
     }
 
+    /// Whether this is a run of that schedule, or may be.
+    #[must_use]
+    pub fn is_of(self, schedule: Self) -> bool {
+        self.0[..PREFIX] == schedule.0[..PREFIX]
+    }
+
     /// Where the ids of a schedule and its runs begin, in their order.
     #[must_use]
     pub(super) fn family(self) -> String {

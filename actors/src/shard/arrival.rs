@@ -38,6 +38,15 @@ impl Shard {
             link.close();
             return;
         };
+        if shared.store.is_disabled(device.app) {
+            // Shut between its Hello and now: whoever shuts it looks for sessions after this one began.
+            shared.store.disconnect(device, epoch);
+            let retry_after_ms = shared.away_for().as_millis();
+            let goodbye = Frame::Goodbye(Goodbye { reason: GoodbyeReason::Busy, retry_after_ms });
+            let _ = link.write(&[Out::Control(goodbye)], self.env.now().mono_ms);
+            link.close();
+            return;
+        }
         // A device has one shard, so whatever session this one fences is here.
         if let Some(previous) = self.live(device) {
             previous.end(GoodbyeReason::Replaced, Ttl::ZERO);

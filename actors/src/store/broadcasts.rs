@@ -258,7 +258,7 @@ impl Partition {
 
     pub(super) fn apps_here(&self) -> Vec<App> {
         let apps = self.shared.tenants.all();
-        let here = apps.iter().map(|people| people.info.app);
+        let here = apps.iter().map(|people| people.app);
         here.filter(|&app| self.shared.partition_of_app(app) == self.no).collect()
     }
 }

@@ -273,7 +273,7 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
 
 /// A broadcast of a build that did not say whom it had been let go to: the devices there are now.
 fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pending: &mut Pending) {
-    let app = people.info.app;
+    let app = people.app;
     let judged = people.judge(&Audience::Everybody);
     let reach =
         Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });

@@ -33,6 +33,7 @@ mod shared;
 mod story;
 mod sweep;
 mod tasks;
+mod tenancy;
 mod tenants;
 mod work;
 
@@ -56,6 +57,7 @@ use roaring::RoaringBitmap;
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
+pub(crate) use self::credential::random_name;
 pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
@@ -244,6 +246,7 @@ pub struct AppInfo {
     pub name: Option<String>,
     pub client_key: String,
     pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -253,6 +256,20 @@ pub struct KeyInfo {
     pub app: Option<App>,
     /// Derived from the master secret; never stored.
     pub secret: String,
+    /// Addresses from which it may be used; empty: from any.
+    pub allow: Arc<[ipnet::IpNet]>,
+    /// Its app is shut.
+    pub app_disabled: bool,
+}
+
+/// Why a key that exists lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Revoked or expired: as if it had never been.
+    Unknown,
+    /// Not from this address.
+    Address,
+    AppDisabled,
 }
 
 impl KeyInfo {

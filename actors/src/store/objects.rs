@@ -6,12 +6,14 @@
 //! the same commit.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ahash::AHashMap;
 use bytes::Bytes;
-use carillon_sdk::Timestamp;
+use carillon_sdk::{Timestamp, Ttl};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::disk::Failed;
 use super::keys;
@@ -36,6 +38,8 @@ pub enum Kind {
     Settings = 6,
     /// An uploaded list of targets.
     List = 7,
+    /// How far receipts have come on a road.
+    Receipt = 8,
 }
 
 /// An object as it is kept.
@@ -104,10 +108,22 @@ struct AuditRow {
     audit: Audit,
 }
 
+/// How long an entry of an audit log is kept: a year.
+const AUDIT_KEEP: Ttl = Ttl::from_secs(366 * 86_400);
+
 type OfApp = BTreeMap<(u8, Box<str>), Stored>;
 
 #[derive(Default)]
-pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>);
+pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Roads);
+
+/// Told when something changed by which receipts go: endpoints or settings, of any app.
+struct Roads(watch::Sender<()>);
+
+impl Default for Roads {
+    fn default() -> Self {
+        Self(watch::Sender::new(()))
+    }
+}
 
 impl Objects {
     /// Takes in a row found at start.
@@ -141,11 +157,16 @@ impl Objects {
     fn put(&self, app: App, change: Change, version: u64) {
         let mut apps = self.0.write();
         let objects = apps.entry(app).or_default();
-        let at = (change.kind as u8, change.id.into_boxed_str());
+        let kind = change.kind;
+        let at = (kind as u8, change.id.into_boxed_str());
         match change.value {
             Some(bytes) => objects.insert(at, Stored { version, bytes }),
             None => objects.remove(&at),
         };
+        drop(apps);
+        if matches!(kind, Kind::Endpoint | Kind::Settings) {
+            self.1.0.send_replace(());
+        }
     }
 }
 
@@ -188,6 +209,38 @@ impl Partition {
         work.answer(reply, Changed::Done(seq.0));
     }
 
+    /// For changes of apps and keys, whose rows are partition 0's whatever the app.
+    pub(super) fn write_audit(&mut self, app: App, audit: Audit, work: &mut Work) {
+        let seq = self.shared.draw();
+        self.drawn = seq;
+        work.batch.put(keys::audit(app, seq), encode(&AuditRow { at: work.now, audit }));
+    }
+
+    /// Drops entries of an app's audit log whose time is over, the oldest first, at most `most`.
+    pub(super) fn drop_audits(
+        &self,
+        app: App,
+        now: Timestamp,
+        most: usize,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
+        let (from, to) = (keys::audit(app, Seq(0)), keys::audit(app, Seq(u64::MAX)));
+        let (mut dropped, mut failed) = (0, None);
+        self.rows.range(&from, &to, &mut |key, value| {
+            match decode::<AuditRow>(value) {
+                Ok(row) if dropped < most && now.since(row.at) > AUDIT_KEEP => {
+                    work.batch.delete(keys::Key::from_slice(key));
+                    dropped += 1;
+                    return ControlFlow::Continue(());
+                }
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+            ControlFlow::Break(())
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
     /// The newest entries before `before`, newest first.
     pub(super) fn audited(&self, app: App, before: Seq, limit: usize) -> Result<Vec<AuditEntry>, Failed> {
         let (from, to) = (keys::audit(app, Seq(0)), keys::audit(app, before));
@@ -200,7 +253,7 @@ impl Partition {
                 Err(error) => failed = Some(error),
             }
             entries.truncate(limit);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         })?;
         failed.map_or_else(|| Ok(entries.into()), Err)
     }
@@ -218,6 +271,12 @@ impl Store {
         let partition = self.0.shared.partition_of_app(app);
         self.write(partition, app, |reply| super::work::Write::Change { app, changes, audit, nonce, reply })
             .await
+    }
+
+    /// Marked when endpoints or settings change, of any app.
+    #[must_use]
+    pub(crate) fn roads_changed(&self) -> watch::Receiver<()> {
+        self.0.shared.objects.1.0.subscribe()
     }
 
     #[must_use]
@@ -264,9 +323,19 @@ impl Store {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, Error> {
-        let partition = self.0.shared.partition_of_app(app);
         let before = before.unwrap_or(Seq(u64::MAX));
-        self.ask(partition, app, |reply| super::work::Later::Audited { app, before, limit, reply }).await
+        let of = |partition| {
+            self.ask(partition, app, move |reply| super::work::Later::Audited { app, before, limit, reply })
+        };
+        let own = self.0.shared.partition_of_app(app);
+        let mut entries = of(own).await?;
+        if own != 0 {
+            // Where changes of keys stand.
+            entries.extend(of(0).await?);
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.seq));
+            entries.truncate(limit);
+        }
+        Ok(entries)
     }
 }
 
@@ -274,7 +343,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 7] = [
+    const KINDS: [Kind; 8] = [
         Kind::Template,
         Kind::Campaign,
         Kind::Schedule,
@@ -282,6 +351,7 @@ mod tests {
         Kind::Endpoint,
         Kind::Settings,
         Kind::List,
+        Kind::Receipt,
     ];
 
     #[test]

@@ -209,6 +209,10 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.change(app, changes, audit, reply, work);
             }
+            Write::Tenants { change, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.change_tenants(*change, audit, reply, work);
+            }
             Write::Task { app, info, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 self.open_task(app, info, reply, work);
@@ -320,7 +324,7 @@ impl Partition {
         let mut shards: AHashMap<ShardNo, Vec<DueHint>> = AHashMap::new();
         let mut people: Option<Arc<OfApp>> = None;
         for Arrived { owner, seq, before, message } in arrived {
-            if people.as_ref().is_none_or(|people| people.info.app != owner.app()) {
+            if people.as_ref().is_none_or(|people| people.app != owner.app()) {
                 people = self.shared.tenants.get(owner.app());
             }
             let Some(people) = &people else { continue };

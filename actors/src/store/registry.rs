@@ -1,17 +1,13 @@
-//! A partition's share of the directory: apps, keys, devices, bindings, answers. What is decided
+//! A partition's share of the directory: devices, bindings, answers. What is decided
 //! shows in memory at once and is answered when it is on disk; should the commit fail, the store
 //! is read-only and its memory with it.
 
-use carillon_sdk::KeyId;
-use carillon_sdk::api::{CreateKey, Scope};
-
-use super::credential::{first_generation, random_name};
+use super::credential::first_generation;
 use super::nonces::bucket_of;
 use super::partition::Partition;
-use super::rows::{AnswerRow, AppRow, KeyRow, encode};
-use super::tenants::LIVE_KEYS_MAX;
+use super::rows::{AnswerRow, encode};
 use super::work::{Later, Op, Reply, Work, Write};
-use super::{Error, KeyInfo, Nonce, TagChange, Tagged, keys};
+use super::{Error, Nonce, TagChange, Tagged, keys};
 use crate::model::{App, Device, Owner, User};
 
 impl Partition {
@@ -23,40 +19,12 @@ impl Partition {
 
     pub(super) fn registry(&self, write: Write, work: &mut Work) {
         match write {
-            Write::CreateApp { body, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                if self.shared.tenants.find(&body.app_id, &body.workspace_id).is_some() {
-                    return Self::refuse(reply, Error::Exists);
-                }
-                let app = self.shared.tenants.next();
-                let row = AppRow {
-                    app_id: body.app_id,
-                    workspace_id: body.workspace_id,
-                    name: body.name,
-                    client_key: random_name("cp_"),
-                    created_at: work.now,
-                };
-                work.batch.put(keys::app(app), encode(&row));
-                let info = self.shared.tenants.insert(app, row);
-                work.answer(reply, info);
-            }
-            Write::CreateKey { app, body, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                match self.create_key(app, body, work) {
-                    Some(key) => work.answer(reply, key),
-                    None => Self::refuse(reply, Error::Exists),
-                }
-            }
-            Write::RevokeKey { app, key, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                let found = self.revoke_key(app, &key, work);
-                work.answer(reply, found);
-            }
-            Write::Register { device, body, nonce, reply } => {
+            Write::Register { device, body, claim, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 let people = self.people(device.app);
-                let registered = people
-                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
+                let first = claim.then(first_generation);
+                let registered =
+                    people.and_then(|people| people.register(device.ordinal, &body, work.now, first));
                 if let Some((row, _)) = &registered {
                     work.batch.put(keys::device(device), encode(&Some(row)));
                 }
@@ -157,37 +125,6 @@ impl Partition {
     fn refuse<T>(reply: Reply<T>, error: Error) {
         // Whoever asked may have gone.
         let _ = reply.send(Err(error));
-    }
-
-    fn create_key(&self, app: App, body: CreateKey, work: &mut Work) -> Option<KeyInfo> {
-        if self.shared.tenants.live_keys(app) >= LIVE_KEYS_MAX {
-            return None;
-        }
-        let mut scopes = body.scopes;
-        if scopes.is_empty() {
-            scopes = vec![Scope::Push, Scope::Device, Scope::Read, Scope::Keys, Scope::Manage];
-        }
-        scopes.retain(|scope| *scope != Scope::Operator);
-        let row = KeyRow {
-            key_id: KeyId::parse(&random_name("ck_")).ok()?,
-            app,
-            name: body.name,
-            scopes,
-            bearer: body.bearer,
-            created_at: work.now,
-            revoked_at: None,
-        };
-        work.batch.put(keys::api_key(&row.key_id), encode(&row));
-        self.shared.tenants.insert_key(&row);
-        self.shared.tenants.key(&row.key_id, &self.shared.keyring)
-    }
-
-    fn revoke_key(&self, app: App, key: &KeyId, work: &mut Work) -> bool {
-        let Some(mut row) = self.shared.tenants.key_row(app, key) else { return false };
-        row.revoked_at = Some(row.revoked_at.unwrap_or(work.now));
-        work.batch.put(keys::api_key(key), encode(&row));
-        self.shared.tenants.insert_key(&row);
-        true
     }
 
     /// The device's end is on disk before its messages are rejected: found half done at a start,

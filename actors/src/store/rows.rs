@@ -182,9 +182,11 @@ pub(super) struct AppRow {
     pub name: Option<String>,
     pub client_key: String,
     pub created_at: Timestamp,
+    #[serde(default)]
+    pub disabled_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct KeyRow {
     pub key_id: KeyId,
     pub app: App,
@@ -193,6 +195,27 @@ pub(super) struct KeyRow {
     pub bearer: bool,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// Address ranges; empty: any.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    #[serde(default)]
+    pub used: Option<KeyUse>,
+}
+
+/// When and whence a key was last used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeyUse {
+    pub at: Timestamp,
+    pub from: std::net::IpAddr,
+}
+
+impl KeyRow {
+    #[must_use]
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
 }
 
 /// None in its place when the device was deleted: its ordinal is never given out again.

@@ -16,6 +16,7 @@ use super::pending::Desk;
 use super::rows::{MessageRow, RepeatRow, decode, encode};
 use super::shared::Shared;
 use super::stats;
+use super::tenants::NO_APP;
 use super::work::{Later, Reply, Work};
 use crate::model::{Device, Owner, Seq};
 
@@ -49,6 +50,7 @@ impl Partition {
         work: &mut Work,
     ) -> Result<(), Failed> {
         let mut more = self.write_seen(work);
+        self.write_key_uses(now, work);
         if self.room {
             self.join_all(work);
         }
@@ -78,6 +80,15 @@ impl Partition {
             }
         }
         more
+    }
+
+    /// Partition 0 has the keys.
+    fn write_key_uses(&self, now: Timestamp, work: &mut Work) {
+        if self.no == 0 {
+            for row in self.shared.tenants.uses_to_write(now, SEEN_MAX) {
+                work.batch.put(keys::api_key(&row.key_id), encode(&row));
+            }
+        }
     }
 
     fn drop_nonces(&self, now: Timestamp, work: &mut Work) -> Result<bool, Failed> {
@@ -125,11 +136,12 @@ impl Partition {
         self.history.retire(now).map_err(|error| Failed(format!("retire history: {error}")))?;
         for people in self.shared.tenants.all() {
             for granularity in [Granularity::Minute, Granularity::Hour, Granularity::Day] {
-                let range = stats::expired(granularity, people.info.app, now);
+                let range = stats::expired(granularity, people.app, now);
                 self.drop_range(&range.start, &range.end, work)?;
             }
+            self.drop_audits(people.app, now, DROP_MAX, work)?;
         }
-        Ok(())
+        self.drop_audits(NO_APP, now, DROP_MAX, work)
     }
 
     /// Deletes at most `DROP_MAX` keys of a range; true when there may be more.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carillon_sdk::api::{CreateApp, CreateKey, Granularity, RegisterDevice, ReportKind, Step};
-use carillon_sdk::{KeyId, MessageId, Timestamp};
+use carillon_sdk::api::{Granularity, RegisterDevice, ReportKind, Step};
+use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
@@ -20,10 +20,8 @@ use super::revokes::Revoked;
 use super::rows::{DeviceRow, PendingRow};
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
-use super::{
-    Acked, AppInfo, Cursor, Enqueued, EntryView, Error, Idempotency, KeyInfo, Nonce, TagChange, Tagged,
-    Targets,
-};
+use super::tenancy::{TenantChange, TenantDone};
+use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
 
@@ -100,27 +98,18 @@ pub(super) enum Write {
     Join {
         app: App,
     },
-    CreateApp {
-        body: CreateApp,
+    Tenants {
+        change: Box<TenantChange>,
+        audit: Option<Audit>,
         nonce: Option<Nonce>,
-        reply: Reply<AppInfo>,
-    },
-    CreateKey {
-        app: App,
-        body: CreateKey,
-        nonce: Option<Nonce>,
-        reply: Reply<KeyInfo>,
-    },
-    RevokeKey {
-        app: App,
-        key: KeyId,
-        nonce: Option<Nonce>,
-        reply: Reply<bool>,
+        reply: Reply<TenantDone>,
     },
     /// None when the id was deleted meanwhile: to be tried again.
     Register {
         device: Device,
         body: Box<RegisterDevice>,
+        /// Whether a credential is given out for it.
+        claim: bool,
         nonce: Option<Nonce>,
         reply: Reply<Option<(DeviceRow, bool)>>,
     },
@@ -337,13 +326,15 @@ pub(super) struct QueuePage {
 impl Write {
     /// Removals and what makes room are taken in on a full disk too.
     #[must_use]
-    pub(super) const fn needs_room(&self) -> bool {
+    pub(super) fn needs_room(&self) -> bool {
+        if let Self::Tenants { change, .. } = self {
+            return change.needs_room();
+        }
         !matches!(
             self,
             Self::Delete { .. }
                 | Self::List { .. }
                 | Self::Paid { .. }
-                | Self::RevokeKey { .. }
                 | Self::Sweep { .. }
                 | Self::CloseMinutes { .. }
         )
@@ -353,6 +344,7 @@ impl Write {
         match self {
             Self::Enqueue { reply, .. } => refuse(reply, error),
             Self::Broadcast { reply, .. } => refuse(reply, error),
+            Self::Tenants { reply, .. } => refuse(reply, error),
             Self::Plan { reply, .. } => refuse(reply, error),
             Self::Release { reply, .. } => refuse(reply, error),
             Self::RevokeEntry { reply, .. } => refuse(reply, error),
@@ -360,9 +352,6 @@ impl Write {
             Self::RevokeTask { reply, .. } => refuse(reply, error),
             Self::TaskRevoked { reply, .. } | Self::Paid { reply } => refuse(reply, error),
             Self::Join { .. } => {}
-            Self::CreateApp { reply, .. } => refuse(reply, error),
-            Self::CreateKey { reply, .. } => refuse(reply, error),
-            Self::RevokeKey { reply, .. } => refuse(reply, error),
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
             Self::NameUser { reply, .. } => refuse(reply, error),

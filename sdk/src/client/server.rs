@@ -19,13 +19,18 @@ use crate::sign;
 use crate::time::Timestamp;
 
 mod campaigns;
+mod endpoints;
 mod events;
 mod lists;
+mod owner;
+mod revokes;
+mod schedules;
 mod templates;
 
 pub use events::EventsQuery;
 
 pub use self::lists::ListForm;
+pub use self::revokes::RevokeFrom;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! `POST /v1/pushes`: the request for which the rest exists.
 
+mod order;
 mod parse;
 mod words;
 
@@ -16,6 +17,7 @@ use super::caller::Caller;
 use super::{Code, Refused, State};
 use parse::{Draft, Targets, parse_push};
 
+pub(super) use order::order_of;
 pub(super) use parse::collapse_key;
 pub(super) use parse::data_text;
 pub(super) use words::{own_words, variables_missing};
@@ -135,7 +137,11 @@ fn none_accepted(rows: Vec<TargetAnswer>, replayed: bool) -> Refused {
 }
 
 /// The key as the store knows it. It belongs to the app: another app's same key is another key.
-fn idempotency(request: &HttpRequest, app: App, body: &[u8]) -> Result<Option<Idempotency>, Refused> {
+pub(super) fn idempotency(
+    request: &HttpRequest,
+    app: App,
+    body: &[u8],
+) -> Result<Option<Idempotency>, Refused> {
     let mut given = request.headers().get_all("idempotency-key");
     let Some(key) = given.next() else { return Ok(None) };
     let visible = key.as_bytes().iter().all(|byte| (0x20..0x7f).contains(byte));

@@ -4,12 +4,15 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{Timestamp, Ttl};
 
 use super::world::{HOUR, World, name, soon};
-use crate::engine::Kind;
+use crate::audience::Audience;
+use crate::engine::{Kind, To};
+use crate::limits::Limits;
 use crate::model::PushType;
 use crate::order::{Content, Named, Order, Recipient, Recipients};
 use crate::schedule::calendar::{Cycle, Every, Strategy, Zone, time};
 use crate::schedule::object::{Face, Id, Missed, Reason, Run, RunState, State};
 use crate::schedule::{By, Cancelled, Denied, NewSchedule, RunsQuery, Scheduled, Which};
+use crate::store::{self, Change, Expect};
 
 const DAY: Ttl = Ttl::from_secs(24 * 3600);
 
@@ -95,6 +98,22 @@ impl World {
                     return found;
                 }
                 tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+
+    /// The same while time goes on, since what is tried again waits for its time.
+    async fn expect_run_in_time(&self, run: Id, state: RunState) -> Run {
+        soon(&format!("the run {state:?}"), async {
+            loop {
+                let found = self.runs(run).into_iter().find(|(_, found)| found.state == state);
+                if let Some((_, found)) = found {
+                    return found;
+                }
+                self.clock.advance(std::time::Duration::from_secs(1));
+                // The clock is ours and the Scheduler's timer is not: a second must not pass in no time.
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         })
         .await
@@ -271,4 +290,89 @@ async fn a_schedule_that_ended_long_ago_is_forgotten_with_its_runs() {
     crate::schedule::tidy(world.engine.shared()).await.unwrap();
     assert!(world.runs(scheduled.id).is_empty());
     assert!(world.engine.schedules(world.app, None, 10).is_empty());
+}
+
+/// A schedule's rows as they were before its run ended: what a kill in between leaves.
+async fn forget_the_end(world: &World, id: Id, before: bytes::Bytes) {
+    let run = world.engine.store().object(world.app, store::Kind::Run, &id.to_string()).unwrap();
+    let mut run: serde_json::Value = serde_json::from_slice(&run.bytes).unwrap();
+    run["state"] = "firing".into();
+    run["messages"] = serde_json::json!([]);
+    run["accepted"] = 0.into();
+    let row = |kind, value| Change { kind, id: id.to_string(), expect: Expect::Anything, value: Some(value) };
+    let changes = vec![
+        row(store::Kind::Schedule, before),
+        row(store::Kind::Run, serde_json::to_vec(&run).unwrap().into()),
+    ];
+    world.engine.store().change(world.app, changes, None, None).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_run_whose_end_was_not_written_down_is_completed_and_sends_nothing_twice() {
+    for to in [
+        Recipients::Audience(Audience::Everybody),
+        Recipients::Each(["ann", "bob"].map(|user| to_user(user, "", None)).map(recipient).to_vec()),
+    ] {
+        let world = World::new().await;
+        let mut phone = world.phone("phone").await;
+        world.bind(phone.device, Some("ann")).await;
+        let push_type = match &to {
+            Recipients::Audience(_) => PushType::Broadcast,
+            Recipients::Each(_) => PushType::Multiple,
+        };
+        let order = Order { to, push_type, ..to_user("ann", "hello", None) };
+        let scheduled = world.once(order, world.ahead(HOUR)).await;
+        let id = scheduled.id.to_string();
+        let before = world.engine.store().object(world.app, store::Kind::Schedule, &id).unwrap().bytes;
+        world.move_to(scheduled.head.next().unwrap());
+        phone.take("hello").await;
+        let first = world.expect_run(scheduled.id, RunState::Fired).await;
+        assert!(first.task.is_some());
+        forget_the_end(&world, scheduled.id, before).await;
+        world.engine.crash(Kind::Scheduler);
+        let second = world.expect_run(scheduled.id, RunState::Fired).await;
+        assert_eq!((second.task, second.messages), (first.task, first.messages));
+        assert_eq!(second.accepted, first.accepted);
+        phone.expect_nothing().await;
+    }
+}
+
+fn recipient(order: Order) -> Recipient {
+    match order.to {
+        Recipients::Each(mut recipients) => recipients.remove(0),
+        Recipients::Audience(_) => panic!("it has one recipient"),
+    }
+}
+
+#[actix_rt::test]
+async fn a_push_that_finds_no_room_is_tried_again_for_as_long_as_it_may_be_late() {
+    let limits = Limits { broadcasts_max: 1, ..Limits::default() };
+    let world = World::with(limits, |hints| hints).await;
+    let mut phone = world.phone("phone").await;
+    let everybody = |title| Order {
+        to: Recipients::Audience(Audience::Everybody),
+        push_type: PushType::Broadcast,
+        ..to_user("ann", title, None)
+    };
+    let at = world.ahead(DAY);
+    let soon = NewSchedule {
+        late_max: Some(Ttl::from_secs(60)),
+        ..World::new_schedule(everybody("soon"), Strategy::Once(at))
+    };
+    let soon = world.engine.schedule(world.app, soon, by(), None).await.unwrap();
+    let late = world.once(everybody("late"), at).await;
+    world.move_to(at - Ttl::from_secs(1));
+    world.push(To::All, "in the way").await;
+    phone.take("in the way").await;
+    world.move_to(at);
+    world.expect_run(soon.id, RunState::Firing).await;
+    world.expect_run(late.id, RunState::Firing).await;
+    world.move_to(at + Ttl::from_secs(61));
+    let failed = world.expect_run_in_time(soon.id, RunState::Failed).await;
+    assert_eq!(failed.reason, Some(Reason::OutcomeUnknown));
+    world.pass(HOUR).await;
+    let fired = world.expect_run_in_time(late.id, RunState::Fired).await;
+    assert!(fired.lag().unwrap() >= HOUR, "{fired:?}");
+    phone.take("late").await;
+    phone.expect_nothing().await;
 }

@@ -23,31 +23,33 @@ pub use self::tags::{TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 
 use self::devices::Devices;
 use self::users::Users;
-use super::AppInfo;
-use crate::model::{Device, User};
+use crate::model::{App, Device, User};
 
 /// One app's devices and users. Where both locks are held, devices' was taken first.
 pub(super) struct OfApp {
-    pub info: AppInfo,
+    pub app: App,
     devices: RwLock<Devices>,
     users: RwLock<Users>,
 }
+
+/// The generation of a device that somebody else registered: no credential was ever given out.
+pub(super) const UNCLAIMED: u32 = 0;
 
 /// What statistics tell devices apart by.
 pub(super) type Group = (Platform, Option<Arc<str>>);
 
 impl OfApp {
     #[must_use]
-    pub(super) fn new(info: AppInfo) -> Self {
-        Self { info, devices: RwLock::default(), users: RwLock::default() }
+    pub(super) fn new(app: App) -> Self {
+        Self { app, devices: RwLock::default(), users: RwLock::default() }
     }
 
     const fn device(&self, ordinal: u32) -> Device {
-        Device { app: self.info.app, ordinal }
+        Device { app: self.app, ordinal }
     }
 
     const fn user_at(&self, ordinal: u32) -> User {
-        User { app: self.info.app, ordinal }
+        User { app: self.app, ordinal }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{AppId, DeviceId, Timestamp, UserId, WorkspaceId};
+use carillon_sdk::{DeviceId, Timestamp, UserId};
 use proptest::prelude::*;
 
 use super::*;
@@ -20,14 +20,7 @@ const VERSIONS: [&str; 4] = ["1.9", "1.10", "2.0-beta", "2.0"];
 const TAGS: [&str; 4] = ["vip", "gold", "silver", "beta"];
 
 fn people() -> OfApp {
-    OfApp::new(AppInfo {
-        app: APP,
-        app_id: AppId::parse("shop").unwrap(),
-        workspace_id: WorkspaceId::parse("test").unwrap(),
-        name: None,
-        client_key: String::new(),
-        created_at: Timestamp::default(),
-    })
+    OfApp::new(APP)
 }
 
 /// What may happen to one of a few devices and users.
@@ -156,7 +149,7 @@ fn happen(people: &OfApp, event: Event, now: Timestamp) {
                 time_zone: None,
             };
             let ordinal = people.reserve(&device_id(device)).ordinal;
-            people.register(ordinal, &body, now, 1).unwrap();
+            people.register(ordinal, &body, now, Some(1)).unwrap();
         }
         Event::Delete { device } => {
             found(device).map(|ordinal| people.delete(ordinal));
@@ -277,7 +270,7 @@ fn registered(people: &OfApp, name: &str) -> u32 {
     let id = DeviceId::parse(name).unwrap();
     let ordinal = people.reserve(&id).ordinal;
     let body = RegisterDevice { device_id: Some(id), ..RegisterDevice::default() };
-    people.register(ordinal, &body, Timestamp::from_millis(START), 1).unwrap();
+    people.register(ordinal, &body, Timestamp::from_millis(START), Some(1)).unwrap();
     ordinal
 }
 

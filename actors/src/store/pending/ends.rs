@@ -84,7 +84,7 @@ impl Pending {
                 continue;
             }
             row.listed.retain(|listed| *listed != device);
-            let story = Story::of_row(desk.people.info.app, &row);
+            let story = Story::of_row(desk.people.app, &row);
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device), Some(group.clone()), Step::Rejected, reason);
             self.settle_user(user, lane, seq, row);
@@ -118,7 +118,7 @@ impl Pending {
         only: Option<Owner>,
     ) -> Result<Vec<(Owner, PendingRow)>, Failed> {
         let mut withdrawn = Vec::new();
-        for owner in row.owners.of(desk.people.info.app) {
+        for owner in row.owners.of(desk.people.app) {
             if only.is_some_and(|only| only != owner) || self.leaving.contains(&(owner, seq)) {
                 continue;
             }
@@ -141,7 +141,7 @@ impl Pending {
     ) -> Result<bool, Failed> {
         let overdue = desk.work.now >= expires_at + self.limits.grace;
         let (mut found, mut waits) = (false, false);
-        for owner in row.owners.of(desk.people.info.app) {
+        for owner in row.owners.of(desk.people.app) {
             if self.leaving.contains(&(owner, seq)) {
                 found = true;
                 continue;

@@ -40,8 +40,8 @@ fn an_app_has_two_live_keys_at_most_and_a_revoked_one_allows_nothing() {
         assert_ne!(first.secret, second.secret);
         assert_eq!(key().err(), Some(Error::Exists));
         let stranger = bench.app("bank");
-        assert_eq!(wait(bench.store().revoke_key(stranger, &first.view.key_id, None)), Ok(false));
-        assert_eq!(wait(bench.store().revoke_key(app, &first.view.key_id, None)), Ok(true));
+        assert_eq!(wait(bench.store().revoke_key(stranger, &first.view.key_id, None, None)), Ok(false));
+        assert_eq!(wait(bench.store().revoke_key(app, &first.view.key_id, None, None)), Ok(true));
         assert!(key().is_ok());
         bench.kill_and_reopen();
         let revoked = bench.store().key(&first.view.key_id).unwrap();
