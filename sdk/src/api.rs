@@ -18,10 +18,12 @@ pub use endpoints::SignatureAlgorithm;
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
+pub mod batch;
 pub mod campaigns;
 pub mod lists;
 pub mod owner;
 pub mod schedules;
+pub mod settings;
 pub mod templates;
 
 /// The kind of device.

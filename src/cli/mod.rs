@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod batch;
 pub mod campaign;
 pub mod config;
 pub mod curl;
@@ -17,6 +18,7 @@ pub mod out;
 pub mod push;
 pub mod schedule;
 pub mod server;
+pub mod settings;
 pub mod stats;
 pub mod task;
 pub mod template;
@@ -42,6 +44,8 @@ pub enum Command {
     Serve(crate::serve::Args),
     /// Send a message
     Push(push::Args),
+    /// Send a message to many, to each in its own words
+    Batch(batch::Args),
     /// Be a device: print each message that arrives
     Device(device::Args),
     /// The story of a message: each step, each device
@@ -62,6 +66,8 @@ pub enum Command {
     Template(template::Args),
     /// Pushes at a time to come: make, list, show and cancel
     Schedule(schedule::Args),
+    /// Read and change the app's settings
+    Settings(settings::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

@@ -79,6 +79,10 @@ pub enum Code {
     ScheduleOver,
     SchedulesFull,
     VersionMismatch,
+    SettingsInvalid,
+    CallbackKeyUnknown,
+    CallbackKeyInvalid,
+    PushApiOff,
 
     CampaignUnknown,
     CampaignInvalid,
@@ -86,6 +90,7 @@ pub enum Code {
     CampaignsFull,
     PlanChanged,
     PlanBroken,
+    WatchersFull,
 
     ListUnknown,
     ListInvalid,
@@ -174,12 +179,17 @@ impl Code {
         Self::ScheduleOver,
         Self::SchedulesFull,
         Self::VersionMismatch,
+        Self::SettingsInvalid,
+        Self::CallbackKeyUnknown,
+        Self::CallbackKeyInvalid,
+        Self::PushApiOff,
         Self::CampaignUnknown,
         Self::CampaignInvalid,
         Self::CampaignState,
         Self::CampaignsFull,
         Self::PlanChanged,
         Self::PlanBroken,
+        Self::WatchersFull,
         Self::ListUnknown,
         Self::ListInvalid,
         Self::ListInUse,
@@ -218,7 +228,7 @@ impl Code {
         match self {
             Self::Busy | Self::IdempotencyInFlight | Self::QueueFull | Self::RateLimited => Some(1),
             Self::Unavailable | Self::OutcomeUnknown | Self::DiskFull => Some(5),
-            Self::NoncesFull | Self::BroadcastsFull => Some(10),
+            Self::NoncesFull | Self::WatchersFull | Self::BroadcastsFull => Some(10),
             _ => None,
         }
     }
@@ -301,6 +311,10 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            Self::SettingsInvalid => ("settings_invalid", 400, "The settings are not well formed"),
+            Self::CallbackKeyUnknown => ("callback_key_unknown", 404, "There is no callback key yet"),
+            Self::CallbackKeyInvalid => ("callback_key_invalid", 400, "It is no RSA key that can sign"),
+            Self::PushApiOff => ("push_api_off", 403, "The app's owner has switched pushes by API off"),
             _ => self.row_of_schedule(),
         }
     }
@@ -325,6 +339,7 @@ impl Code {
             Self::CampaignsFull => ("campaigns_full", 409, "The app has as many campaigns as it may have"),
             Self::PlanChanged => ("plan_changed", 409, "Content or targets are not those of this plan"),
             Self::PlanBroken => ("plan_broken", 409, "The plan says what would go wrong"),
+            Self::WatchersFull => ("watchers_full", 429, "As many watch campaigns as may"),
             Self::ListUnknown => ("list_unknown", 404, "There is no such list"),
             Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
             Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),

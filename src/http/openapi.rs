@@ -10,7 +10,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
-use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{campaigns, endpoints, events, lists};
 use super::{revokes, schedules};
 
@@ -29,6 +29,7 @@ use super::{revokes, schedules};
         devices::unbind,
         users::read,
         pushes::create,
+        pushes::batch::batch,
         messages::read,
         revokes::message,
         revokes::task,
@@ -45,6 +46,7 @@ use super::{revokes, schedules};
         campaigns::list,
         campaigns::create,
         campaigns::read,
+        campaigns::watch::watch,
         campaigns::plan,
         campaigns::apply,
         campaigns::pause,
@@ -72,6 +74,10 @@ use super::{revokes, schedules};
         schedules::cancel_run,
         schedules::runs,
         audit::read,
+        settings::read,
+        settings::replace,
+        settings::callback_key,
+        settings::make_callback_key,
         apps::list,
         apps::create,
         apps::read,

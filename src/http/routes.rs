@@ -7,7 +7,9 @@ use carillon_sdk::api::Scope;
 
 use super::revokes;
 use super::schedules;
-use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{
+    Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
+};
 use super::{campaigns, lists};
 use super::{endpoints, events};
 
@@ -51,9 +53,10 @@ use Code::{
 };
 use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
+use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
-    ListsFull, PlanBroken, PlanChanged,
+    ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
 use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
@@ -77,6 +80,7 @@ const PUSH: &[Code] = &[
     BroadcastsFull,
     Offline,
     DeviceUnknown,
+    PushApiOff,
 ];
 
 /// Those of a push that has no recipient yet, and the schedule's own.
@@ -141,6 +145,7 @@ pub(super) const ROUTES: &[Entry] = &[
         web::get().to(users::read)
     }),
     entry("POST", "/v1/pushes", Key(Scope::Push), PUSH, || web::post().to(pushes::create)),
+    entry("POST", "/v1/pushes/batch", Key(Scope::Push), PUSH, || web::post().to(pushes::batch::batch)),
     entry(
         "GET",
         "/v1/messages/{id}",
@@ -194,6 +199,9 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
     entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
         web::get().to(campaigns::read)
+    }),
+    entry("GET", "/v1/campaigns/{id}/events", Key(Scope::Read), &[CampaignUnknown, WatchersFull], || {
+        web::get().to(campaigns::watch::watch)
     }),
     entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
         web::post().to(campaigns::plan)
@@ -266,6 +274,16 @@ pub(super) const ROUTES: &[Entry] = &[
     ),
     entry("GET", "/v1/runs", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(schedules::runs)
+    }),
+    entry("GET", "/v1/settings", Key(Scope::Read), &[], || web::get().to(settings::read)),
+    entry("PUT", "/v1/settings", Key(Scope::Manage), &[SettingsInvalid, VersionMismatch], || {
+        web::put().to(settings::replace)
+    }),
+    entry("GET", "/v1/settings/callback-key", Key(Scope::Read), &[CallbackKeyUnknown], || {
+        web::get().to(settings::callback_key)
+    }),
+    entry("POST", "/v1/settings/callback-key", Key(Scope::Manage), &[CallbackKeyInvalid], || {
+        web::post().to(settings::make_callback_key)
     }),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
