@@ -16,6 +16,7 @@ mod lifecycle;
 mod manners;
 mod mpaas;
 mod operators;
+mod owner;
 mod promises;
 mod pushes;
 mod receipts;
