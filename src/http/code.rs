@@ -88,6 +88,7 @@ pub enum Code {
     CampaignsFull,
     PlanChanged,
     PlanBroken,
+    WatchersFull,
 
     ListUnknown,
     ListInvalid,
@@ -184,6 +185,7 @@ impl Code {
         Self::CampaignsFull,
         Self::PlanChanged,
         Self::PlanBroken,
+        Self::WatchersFull,
         Self::ListUnknown,
         Self::ListInvalid,
         Self::ListInUse,
@@ -222,7 +224,7 @@ impl Code {
         match self {
             Self::Busy | Self::IdempotencyInFlight | Self::QueueFull | Self::RateLimited => Some(1),
             Self::Unavailable | Self::OutcomeUnknown | Self::DiskFull => Some(5),
-            Self::NoncesFull | Self::BroadcastsFull => Some(10),
+            Self::NoncesFull | Self::WatchersFull | Self::BroadcastsFull => Some(10),
             _ => None,
         }
     }
@@ -331,6 +333,7 @@ impl Code {
             Self::CampaignsFull => ("campaigns_full", 409, "The app has as many campaigns as it may have"),
             Self::PlanChanged => ("plan_changed", 409, "Content or targets are not those of this plan"),
             Self::PlanBroken => ("plan_broken", 409, "The plan says what would go wrong"),
+            Self::WatchersFull => ("watchers_full", 429, "As many watch campaigns as may"),
             Self::ListUnknown => ("list_unknown", 404, "There is no such list"),
             Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
             Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),

@@ -44,6 +44,7 @@ use super::{campaigns, endpoints, events, lists};
         campaigns::list,
         campaigns::create,
         campaigns::read,
+        campaigns::watch::watch,
         campaigns::plan,
         campaigns::apply,
         campaigns::pause,

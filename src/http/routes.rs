@@ -55,7 +55,7 @@ use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, Re
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
-    ListsFull, PlanBroken, PlanChanged,
+    ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
@@ -190,6 +190,9 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
     entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
         web::get().to(campaigns::read)
+    }),
+    entry("GET", "/v1/campaigns/{id}/events", Key(Scope::Read), &[CampaignUnknown, WatchersFull], || {
+        web::get().to(campaigns::watch::watch)
     }),
     entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
         web::post().to(campaigns::plan)

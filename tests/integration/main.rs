@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_frames;
 mod bad_requests;
+mod campaigns;
 mod command_line;
 mod crash;
 mod devices;

@@ -30,6 +30,7 @@ mod templates;
 
 pub use events::EventsQuery;
 
+pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 
 #[cfg(test)]
@@ -327,9 +328,14 @@ fn succeeded(answer: Answer, method: &Method, path: &str) -> Result<Answer, Erro
     if answer.status.is_success() {
         return Ok(answer);
     }
+    Err(refusal(answer, method, path))
+}
+
+/// What an answer that is no success says.
+fn refusal(answer: Answer, method: &Method, path: &str) -> Error {
     match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) => Err(Error::Problem(Box::new(problem))),
-        Err(source) => Err(unreadable(answer.status, method, path, source)),
+        Ok(problem) => Error::Problem(Box::new(problem)),
+        Err(source) => unreadable(answer.status, method, path, source),
     }
 }
 
