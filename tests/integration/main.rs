@@ -17,6 +17,7 @@ mod lifecycle;
 mod manners;
 mod mpaas;
 mod operators;
+mod owner;
 mod promises;
 mod pushes;
 mod receipts;

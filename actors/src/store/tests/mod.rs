@@ -9,4 +9,5 @@ mod layout;
 mod queues;
 mod race;
 mod restart;
+mod revokes;
 mod sled_guards;
