@@ -88,6 +88,27 @@ async fn an_aborted_campaign_leaves_what_is_out_and_lets_nothing_more_go() {
 }
 
 #[tokio::test]
+async fn a_revoked_campaign_withdraws_what_is_pending_over_a_kill_too() {
+    let mut server = Server::start().await;
+    let app = server.app();
+    let devices = register(&app, 10).await;
+    let id = run(&app, &to_all("sale")).await.campaign_id;
+    await_released(&app, &id, 10).await;
+    let revoking = app.api.revoke_campaign(&id).await.unwrap();
+    assert!(matches!(revoking.state, CampaignState::Revoking | CampaignState::Revoked));
+    server.crash().await;
+    let app = server.app();
+    let over = await_state(&app, &id, CampaignState::Revoked).await;
+    assert_eq!(app.api.revoke_campaign(&id).await.unwrap().state, over.state, "it may be repeated");
+    assert_eq!(collect(&server, devices).await, 0);
+    let counted = crate::harness::eventually("every target to be revoked", async || {
+        Some(statistics(&app, &id).await).filter(|counted| counted.revoked == 10)
+    })
+    .await;
+    assert_eq!((counted.accepted, counted.arrived), (10, 0));
+}
+
+#[tokio::test]
 async fn a_killed_server_goes_on_where_it_was_without_gap_or_repeat() {
     let mut server = Server::start().await;
     let app = server.app();

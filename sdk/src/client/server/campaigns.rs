@@ -47,6 +47,11 @@ impl AppServer {
         self.call(Method::POST, &path(id, "/abort"), NOTHING).await
     }
 
+    /// What is pending is withdrawn, and devices that may show it are told.
+    pub async fn revoke_campaign(&self, id: &str) -> Result<CampaignView, Error> {
+        self.call(Method::POST, &path(id, "/revoke"), NOTHING).await
+    }
+
     /// Watches a campaign: each of its views from now on, until it is over. `heard` is the id of the
     /// last one, when this goes on from an earlier watch.
     pub async fn watch_campaign(&self, id: &str, heard: Option<&str>) -> Result<CampaignWatch, Error> {
