@@ -13,7 +13,7 @@ async fn register(app: &App, count: usize) -> Vec<Registered> {
     devices
 }
 
-/// Connects each and takes what waits for it: the titles, in order of the devices.
+/// Connects each and takes what waits for it: how many pushes.
 async fn collect(server: &Server, devices: Vec<Registered>) -> usize {
     let mut count = 0;
     for device in devices {
@@ -26,6 +26,7 @@ async fn collect(server: &Server, devices: Vec<Registered>) -> usize {
                     count += 1;
                 }
                 Some(carillon_sdk::wire::Frame::Pong) => break,
+                Some(carillon_sdk::wire::Frame::Revoke(_)) => {}
                 other => panic!("{other:?}"),
             }
         }
