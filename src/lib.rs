@@ -9,6 +9,8 @@ pub mod devices;
 pub mod http;
 pub mod lifecycle;
 pub mod log;
+mod mpaas;
 pub mod operations;
+pub mod receipts;
 pub mod serve;
 pub mod settings;

@@ -23,7 +23,7 @@ use crate::cli::exit::{Code, Failure};
 use crate::config::Config;
 use crate::data_dir::{DataDir, Master};
 use crate::devices::{self, Certificate, Doors, OpenDoors};
-use crate::{http, operations};
+use crate::{http, operations, receipts};
 
 /// How much longer than its drain window a stop may take.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -88,6 +88,8 @@ impl Server {
         let metrics = operations::install_recorder().map_err(Failure::from_error)?;
         let engine = Engine::start(config.engine(master), Clock::system())
             .map_err(|error| Failure::of(Code::Internal, &error))?;
+        receipts::open(&engine, &config.receipts)
+            .map_err(|error| Failure::of(Code::Configuration, &error))?;
         let doors = Doors::bind(&door_settings(config, &setup)?).map_err(Failure::from_error)?;
         let addresses = device_addresses(config, &doors);
         let tls = setup.http_certificate.as_ref().map(Certificate::server_config).transpose();
@@ -96,6 +98,7 @@ impl Server {
         let state = http::State::new(
             engine.clone(),
             config.http.clone(),
+            config.mpaas.clone(),
             &config.rates,
             addresses.clone(),
             setup.ca_pem.clone(),

@@ -20,7 +20,8 @@ use crate::limits::Limits;
 use crate::link::Arrival;
 use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
-use crate::root::{CrashKind, Finish, Root};
+use crate::receipts::{self, Gateway};
+use crate::root::{CrashKind, Finish, OpenReceipts, Root};
 use crate::router::{Full, Router};
 use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     online_seqs: AtomicU64,
     dice: ahash::RandomState,
     throws: AtomicU64,
+    /// Set when the way out is open.
+    receipts: OnceLock<(Arc<dyn Gateway>, receipts::Config)>,
     exit: Exit,
     pub(crate) agenda: Agenda,
 }
@@ -168,6 +171,7 @@ pub enum Kind {
     /// The campaigns' supervisor, and one of them.
     Campaigns,
     Campaign,
+    Receipts,
     Shard,
     User,
     Connection,
@@ -203,6 +207,7 @@ impl Kind {
             Self::Scheduler => "scheduler",
             Self::Campaigns => "campaigns",
             Self::Campaign => "campaign",
+            Self::Receipts => "receipts",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -262,8 +267,20 @@ impl Shared {
 
     /// Any span up to `window`: full jitter, so that those sent away together come back apart.
     pub(crate) fn jitter(&self, window: Ttl) -> Ttl {
-        let thrown = self.dice.hash_one(self.throws.fetch_add(1, Ordering::Relaxed));
-        Ttl::from_millis(thrown % window.as_millis().max(1))
+        Ttl::from_millis(self.throw() % window.as_millis().max(1))
+    }
+
+    /// Any number.
+    pub(crate) fn throw(&self) -> u64 {
+        self.dice.hash_one(self.throws.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn gateway(&self) -> Option<&Arc<dyn Gateway>> {
+        self.receipts.get().map(|(gateway, _)| gateway)
+    }
+
+    pub(crate) fn receipts_config(&self) -> Option<&receipts::Config> {
+        self.receipts.get().map(|(_, config)| config)
     }
 }
 
@@ -330,6 +347,7 @@ impl Engine {
             online_seqs: AtomicU64::new(0),
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
+            receipts: OnceLock::new(),
             exit,
             agenda: Agenda::default(),
         });
@@ -344,6 +362,16 @@ impl Engine {
 
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Opens the way out: from now on receipts are delivered. Once; a second way is not taken.
+    pub fn open_receipts(&self, gateway: Arc<dyn Gateway>, config: receipts::Config) {
+        if self.shared.receipts.set((gateway, config)).is_ok()
+            && let Some(root) = self.shared.root.get()
+            && root.try_send(OpenReceipts).is_err()
+        {
+            tracing::error!("receipts are not delivered: the root of the actors does not listen");
+        }
     }
 
     #[must_use]

@@ -29,6 +29,8 @@ mod supervise;
 
 mod shard;
 
+pub mod receipts;
+
 mod turns;
 mod user;
 

@@ -79,6 +79,12 @@ metrics! {
     SCHEDULE_RUNS: Counter = "carillon_schedule_runs_total";
     /// Seconds from a scheduled push's time to its acceptance.
     SCHEDULE_LAG: Histogram = "carillon_schedule_lag_seconds";
+    /// Requests that carried receipts to app servers, by kind of road and result.
+    RECEIPT_POSTS: Counter = "carillon_receipt_posts_total";
+    /// Events that app servers took, by kind of road.
+    RECEIPT_EVENTS: Counter = "carillon_receipt_events_total";
+    /// Age in seconds of the oldest event that a road still owes, by endpoint; 0 when it owes none.
+    RECEIPT_LAG: Gauge = "carillon_receipt_lag_seconds";
     /// Resident memory of the process in bytes.
     RESIDENT_BYTES: Gauge = "process_resident_memory_bytes";
 }

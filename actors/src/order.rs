@@ -182,8 +182,10 @@ pub(crate) async fn order_under(
     };
     let now = shared.clock.now();
     let until = (now + shared.limits.idempotency_keep).max(now + order.ttl).max(now + order.keys_keep);
+    let to_audience = matches!(order.to, Recipients::Audience(_));
     let ordered = carry_out(shared, app, order, task, Some(&idempotency), nonce).await?;
-    if ordered.accepted > 0 {
+    // An audience may be empty now, and is asked again for each device that comes.
+    if ordered.accepted > 0 || to_audience {
         // An answer is numbers and a list: it always serializes.
         let answer = serde_json::to_vec(&ordered).unwrap_or_default();
         shared.store.idempotency_finish(guard, answer, until).await?;

@@ -2,7 +2,7 @@
 //! and the init system is its supervisor.
 //!
 //! ```text
-//!  Root ──makes──▶ Metrics, Scheduler, Campaigns, Shard × core
+//!  Root ──makes──▶ Metrics, Scheduler, Campaigns, Receipts × app, Shard × core
 //!    ▲───Mourn────────┘
 //!    └─ over budget, or panicked: exit with status 70; nothing accepted is lost by that
 //! ```
@@ -16,7 +16,8 @@ use crate::campaign::{CrashRunner, Office};
 use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::metrics::Metrics;
-use crate::model::ShardNo;
+use crate::model::{App, ShardNo};
+use crate::receipts::{self, Receipts, Reconcile};
 use crate::scheduler::Scheduler;
 use crate::shard::{CrashOne, Shard};
 use crate::supervise::{Budget, Children, Death, Mourn, Notices, Obituary};
@@ -29,6 +30,7 @@ pub(crate) enum RootChild {
     Metrics,
     Scheduler,
     Campaigns,
+    Receipts(App),
     Shard(ShardNo),
 }
 
@@ -36,8 +38,15 @@ enum ChildAddress {
     Metrics(Addr<Metrics>),
     Scheduler(Addr<Scheduler>),
     Campaigns(Addr<Office>),
+    Receipts(Addr<Receipts>),
     Shard,
 }
+
+/// Sent by the engine when the way out is open. No reply: apps with receipts to deliver get their
+/// actor, now and whenever one begins to have some.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct OpenReceipts;
 
 /// Sent by the engine to make one actor of a kind panic. No reply.
 #[derive(actix::Message)]
@@ -92,6 +101,7 @@ impl Root {
                 shared.board.publish(office.clone());
                 ChildAddress::Campaigns(office)
             }
+            RootChild::Receipts(app) => ChildAddress::Receipts(Receipts::new(shared, app, obituary).start()),
             RootChild::Shard(number) => {
                 let Some(arbiter) = self.arbiters.get(usize::from(number.0)) else { return };
                 let address =
@@ -124,6 +134,13 @@ impl Handler<Mourn> for Root {
             if self.children.bury(&key, life).is_none() || self.finished {
                 continue;
             }
+            if let (RootChild::Receipts(app), false) = (key, panicked) {
+                // It had nothing left to deliver, which is no death; unless that changed just now.
+                if receipts::is_needed(&self.shared, app) {
+                    self.make(key);
+                }
+                continue;
+            }
             if !self.budget.bear(self.shared.clock.monotonic_ms()) {
                 tracing::error!("too many deaths in a minute; the process exits");
                 self.shared.exit(EXIT_STATUS);
@@ -135,9 +152,34 @@ impl Handler<Mourn> for Root {
                 RootChild::Metrics => Kind::Metrics,
                 RootChild::Scheduler => Kind::Scheduler,
                 RootChild::Campaigns => Kind::Campaigns,
+                RootChild::Receipts(_) => Kind::Receipts,
                 RootChild::Shard(_) => Kind::Shard,
             });
             self.make(key);
+        }
+    }
+}
+
+impl Handler<OpenReceipts> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: OpenReceipts, ctx: &mut Context<Self>) {
+        ctx.add_message_stream(receipts::reconciles(self.shared.store.roads_changed()));
+    }
+}
+
+impl Handler<Reconcile> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: Reconcile, _: &mut Context<Self>) {
+        for info in self.shared.store.apps() {
+            let child = RootChild::Receipts(info.app);
+            if !self.finished
+                && self.children.get_mut(&child).is_none()
+                && receipts::is_needed(&self.shared, info.app)
+            {
+                self.make(child);
+            }
         }
     }
 }
@@ -149,7 +191,7 @@ impl Handler<CrashKind> for Root {
         match kind {
             Kind::Root => panic!("the Root was told to crash"),
             Kind::Store => self.shared.store.crash(),
-            Kind::Metrics | Kind::Scheduler | Kind::Campaigns | Kind::Campaign => {
+            Kind::Metrics | Kind::Scheduler | Kind::Receipts | Kind::Campaigns | Kind::Campaign => {
                 for child in self.children.values() {
                     // A child too busy to hear this is not crashed: the caller sees that it lives.
                     let _ = match (kind, child) {
@@ -161,6 +203,7 @@ impl Handler<CrashKind> for Root {
                         (Kind::Campaign, ChildAddress::Campaigns(office)) => {
                             office.try_send(CrashRunner).is_ok()
                         }
+                        (Kind::Receipts, ChildAddress::Receipts(address)) => address.try_send(Crash).is_ok(),
                         _ => false,
                     };
                 }
@@ -187,6 +230,7 @@ impl Handler<Finish> for Root {
                 ChildAddress::Metrics(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Scheduler(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Campaigns(address) => address.try_send(Finish).is_ok(),
+                ChildAddress::Receipts(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Shard => true,
             };
         }

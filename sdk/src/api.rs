@@ -3,6 +3,7 @@
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a surprise;
 //! answers may gain fields at any time.
 
+pub mod endpoints;
 pub mod events;
 
 use serde::{Deserialize, Serialize};
@@ -12,13 +13,16 @@ pub use self::owner::{RotateKey, UpdateApp, UpdateKey};
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
+pub use endpoints::SignatureAlgorithm;
 pub use events::{EventList, EventType, EventView};
 
 pub mod audit;
+pub mod batch;
 pub mod campaigns;
 pub mod lists;
 pub mod owner;
 pub mod schedules;
+pub mod settings;
 pub mod templates;
 
 /// The kind of device.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// Longest device or user id a caller may choose, in bytes of UTF-8.
 pub const ID_BYTES_MAX: usize = 256;
 
@@ -152,6 +154,13 @@ impl MessageId {
     #[must_use]
     pub fn derived(namespace: &[u8; 16], key: &[u8]) -> Self {
         Self(Uuid::new_v5(&Uuid::from_bytes(*namespace), key).into_bytes())
+    }
+
+    /// When it was made, if it says (UUID version 7).
+    #[must_use]
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let millis = self.0[..6].iter().fold(0u64, |millis, &byte| millis << 8 | u64::from(byte));
+        (self.0[6] >> 4 == 7).then_some(Timestamp::from_millis(millis))
     }
 
     #[must_use]

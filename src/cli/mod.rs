@@ -3,10 +3,12 @@
 
 pub mod app;
 pub mod audit;
+pub mod batch;
 pub mod campaign;
 pub mod config;
 pub mod curl;
 pub mod device;
+pub mod endpoint;
 pub mod events;
 pub mod exit;
 pub mod key;
@@ -16,6 +18,7 @@ pub mod out;
 pub mod push;
 pub mod schedule;
 pub mod server;
+pub mod settings;
 pub mod stats;
 pub mod template;
 pub mod token;
@@ -40,6 +43,8 @@ pub enum Command {
     Serve(crate::serve::Args),
     /// Send a message
     Push(push::Args),
+    /// Send a message to many, to each in its own words
+    Batch(batch::Args),
     /// Be a device: print each message that arrives
     Device(device::Args),
     /// The story of a message: each step, each device
@@ -50,12 +55,16 @@ pub enum Command {
     Campaign(campaign::Args),
     /// Upload, list and delete lists of targets
     List(list::Args),
+    /// Where receipts go: make, list, test and replay endpoints
+    Endpoint(endpoint::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates
     Template(template::Args),
     /// Pushes at a time to come: make, list, show and cancel
     Schedule(schedule::Args),
+    /// Read and change the app's settings
+    Settings(settings::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

@@ -18,7 +18,8 @@ mod value;
 pub use layer::{Given, Layer, Origin, Raw};
 pub use reader::Mistake;
 pub use sections::{
-    Config, Devices, Drain, Engine, Http, Log, LogFormat, Operations, Rate, Rates, Secret, Store, TlsFiles,
+    Config, Devices, Drain, Engine, Http, Log, LogFormat, Mpaas, Operations, Rate, Rates, Receipts, Secret,
+    Store, TlsFiles,
 };
 pub(crate) use value::span_of;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use carillon_actors::limits::Limits;
+use carillon_actors::receipts::Patience;
 use carillon_actors::{engine, store};
 use carillon_sdk::Ttl;
 
@@ -15,6 +16,7 @@ use super::value;
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: Http,
+    pub mpaas: Mpaas,
     pub devices: Devices,
     pub engine: Engine,
     pub operations: Operations,
@@ -23,6 +25,7 @@ pub struct Config {
     pub rates: Rates,
     pub log: Log,
     pub drain: Drain,
+    pub receipts: Receipts,
 }
 
 /// Certificate chain and key, PEM files.
@@ -38,6 +41,7 @@ pub struct Http {
     pub tls: Option<TlsFiles>,
     pub behind_proxy: bool,
     pub body_bytes_max: usize,
+    pub batch_bytes_max: usize,
     pub body_timeout: Ttl,
     pub upload_bytes_max: u64,
     pub upload_timeout: Ttl,
@@ -46,6 +50,21 @@ pub struct Http {
     /// Never 0: one a core was asked for by that.
     pub workers: usize,
     pub connections_max: usize,
+}
+
+/// The face that Alibaba's SDKs call.
+#[derive(Debug, Clone)]
+pub struct Mpaas {
+    pub enabled: bool,
+    pub body_bytes_max: usize,
+    pub expired_seconds_max: Ttl,
+    pub payload_bytes_max: usize,
+    pub msg_key_keep: Ttl,
+    pub task_name_required: bool,
+    /// Empty: the app's own.
+    pub time_zone: String,
+    pub third_channel_honor: u16,
+    pub third_channel_harmonyos: u16,
 }
 
 #[derive(Debug, Clone)]
@@ -117,6 +136,19 @@ pub struct Drain {
     pub window: Ttl,
 }
 
+/// How receipts go out.
+#[derive(Debug, Clone)]
+pub struct Receipts {
+    /// Addresses that may be called though they are not public.
+    pub allow: Vec<ipnet::IpNet>,
+    /// Certificate authorities in place of the web's.
+    pub ca_file: Option<PathBuf>,
+    /// For one request, the name's look-up included.
+    pub timeout: Ttl,
+    pub patience: Patience,
+    pub endpoints_max: usize,
+}
+
 /// Thirty-two bytes that do not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
@@ -166,6 +198,7 @@ const MANY: u64 = 1 << 32;
 pub(super) fn read(r: &mut Reader<'_>) -> Config {
     Config {
         http: http(r),
+        mpaas: mpaas(r),
         devices: devices(r),
         engine: Engine { shards: or_cores(r.number("engine.shards", 0..=1024)) },
         operations: Operations { listen: r.address("operations.listen") },
@@ -174,6 +207,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
         rates: rates(r),
         log: log(r),
         drain: Drain { window: r.span("drain.window", Ttl::ZERO..=HOUR) },
+        receipts: receipts(r),
     }
 }
 
@@ -183,6 +217,7 @@ fn http(r: &mut Reader<'_>) -> Http {
         tls: tls_files(r, "http.tls_cert", "http.tls_key"),
         behind_proxy: r.boolean("http.behind_proxy"),
         body_bytes_max: fits(r.size("http.body_bytes_max", 1024..=16 << 20)),
+        batch_bytes_max: fits(r.size("http.batch_bytes_max", 1024..=64 << 20)),
         body_timeout: r.span("http.body_timeout", Ttl::from_millis(100)..=MINUTE),
         upload_bytes_max: r.size("http.upload_bytes_max", 1024..=4 << 30),
         upload_timeout: r.span("http.upload_timeout", Ttl::from_secs(1)..=HOUR),
@@ -190,6 +225,20 @@ fn http(r: &mut Reader<'_>) -> Http {
         header_bytes_max: fits(r.size("http.header_bytes_max", 1024..=64 << 10)),
         workers: or_cores(r.number("http.workers", 0..=1024)),
         connections_max: r.number("http.connections_max", 1..=1 << 20),
+    }
+}
+
+fn mpaas(r: &mut Reader<'_>) -> Mpaas {
+    Mpaas {
+        enabled: r.boolean("mpaas.enabled"),
+        body_bytes_max: fits(r.size("mpaas.body_bytes_max", 64 << 10..=16 << 20)),
+        expired_seconds_max: r.span("mpaas.expired_seconds_max", MINUTE..=Ttl::from_secs(365 * 86_400)),
+        payload_bytes_max: fits(r.size("mpaas.payload_bytes_max", 64..=64 << 10)),
+        msg_key_keep: r.span("mpaas.msg_key_keep", HOUR..=Ttl::from_secs(365 * 86_400)),
+        task_name_required: r.boolean("mpaas.task_name_required"),
+        time_zone: r.text("mpaas.time_zone"),
+        third_channel_honor: r.number("mpaas.third_channel_honor", 9..=999),
+        third_channel_harmonyos: r.number("mpaas.third_channel_harmonyos", 9..=999),
     }
 }
 
@@ -277,6 +326,26 @@ fn rates(r: &mut Reader<'_>) -> Rates {
     }
 }
 
+fn receipts(r: &mut Reader<'_>) -> Receipts {
+    let expected = "address ranges, such as \"10.1.0.0/16, fd00::/8\", or nothing";
+    let nets = |raw: &Raw| {
+        let text = value::text(raw)?;
+        let nets = text.split(',').map(str::trim).filter(|net| !net.is_empty());
+        nets.map(|net| net.parse().ok()).collect::<Option<Vec<_>>>()
+    };
+    Receipts {
+        allow: r.read("receipts.allow", expected, Vec::new(), nets),
+        ca_file: r.optional_text("receipts.ca_file").map(PathBuf::from),
+        timeout: r.span("receipts.timeout", Ttl::from_millis(10)..=MINUTE),
+        patience: Patience {
+            rest_first: r.span("receipts.retry_first", Ttl::from_millis(1)..=HOUR),
+            rest_max: r.span("receipts.retry_max", Ttl::from_millis(1)..=Ttl::from_secs(86_400)),
+            give_up: r.span("receipts.give_up", Ttl::from_millis(1)..=Ttl::from_secs(365 * 86_400)),
+        },
+        endpoints_max: r.number("receipts.endpoints_max", 1..=1_000),
+    }
+}
+
 fn log(r: &mut Reader<'_>) -> Log {
     let level = |raw: &Raw| {
         let text = value::text(raw)?;
@@ -329,11 +398,21 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     if config.http.body_bytes_max < limits.payload_bytes_max + 1024 {
         r.object("http.body_bytes_max", "leaves no KiB for the targets beside limits.payload_bytes_max");
     }
+    let zone = &config.mpaas.time_zone;
+    if !zone.is_empty() && carillon_actors::schedule::calendar::Zone::parse(zone).is_err() {
+        r.object("mpaas.time_zone", format!("{zone:?} is no name of the IANA time zone database"));
+    }
+    if config.mpaas.third_channel_honor == config.mpaas.third_channel_harmonyos {
+        r.object("mpaas.third_channel_harmonyos", "is the number of mpaas.third_channel_honor");
+    }
     if limits.pending_bytes_max < limits.payload_bytes_max as u64 {
         r.object("limits.pending_bytes_max", "is less than one payload of limits.payload_bytes_max");
     }
     if limits.history_keep < limits.ttl_max {
         r.object("limits.history_keep", "is shorter than limits.ttl_max: a message would outlive its story");
+    }
+    if config.receipts.patience.rest_first > config.receipts.patience.rest_max {
+        r.object("receipts.retry_first", "is longer than receipts.retry_max");
     }
     if config.store.dir.as_os_str().is_empty() {
         r.object("store.dir", "is empty; expected a directory");

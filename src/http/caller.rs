@@ -145,7 +145,7 @@ impl FromRequest for Caller {
         Box::pin(async move {
             // Nothing is served without it: `configure` puts it there.
             let state = request.app_data::<web::Data<State>>().ok_or(Refused::new(Code::Internal))?;
-            let most = state.http.body_bytes_max;
+            let most = body_bytes_max(state, request.path());
             let patience = Duration::from_millis(state.http.body_timeout.as_millis());
             let read = async {
                 let bytes = body::read(&request, payload, most, patience).await?;
@@ -154,6 +154,11 @@ impl FromRequest for Caller {
             prove(state, &request, read).await
         })
     }
+}
+
+/// A batch is as long as many pushes.
+fn body_bytes_max(state: &State, path: &str) -> usize {
+    if path == "/v1/pushes/batch" { state.http.batch_bytes_max } else { state.http.body_bytes_max }
 }
 
 /// A body that was read: held, or put elsewhere.
@@ -369,7 +374,7 @@ fn spend(state: &State, nonce: &Nonce) -> Result<(), Refused> {
 }
 
 /// Whence the request comes. Behind a proxy, what the proxy says: the last address it appended.
-pub(super) fn address(state: &State, request: &HttpRequest) -> IpAddr {
+pub(crate) fn address(state: &State, request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
     if !state.http.behind_proxy {
         return peer;

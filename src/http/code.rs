@@ -77,6 +77,10 @@ pub enum Code {
     ScheduleOver,
     SchedulesFull,
     VersionMismatch,
+    SettingsInvalid,
+    CallbackKeyUnknown,
+    CallbackKeyInvalid,
+    PushApiOff,
 
     CampaignUnknown,
     CampaignInvalid,
@@ -89,6 +93,11 @@ pub enum Code {
     ListInvalid,
     ListInUse,
     ListsFull,
+    EndpointUnknown,
+    EndpointInvalid,
+    EndpointsFull,
+    EndpointDisabled,
+    ReplayRunning,
 
     Busy,
     Unavailable,
@@ -165,6 +174,10 @@ impl Code {
         Self::ScheduleOver,
         Self::SchedulesFull,
         Self::VersionMismatch,
+        Self::SettingsInvalid,
+        Self::CallbackKeyUnknown,
+        Self::CallbackKeyInvalid,
+        Self::PushApiOff,
         Self::CampaignUnknown,
         Self::CampaignInvalid,
         Self::CampaignState,
@@ -175,6 +188,11 @@ impl Code {
         Self::ListInvalid,
         Self::ListInUse,
         Self::ListsFull,
+        Self::EndpointUnknown,
+        Self::EndpointInvalid,
+        Self::EndpointsFull,
+        Self::EndpointDisabled,
+        Self::ReplayRunning,
         Self::Busy,
         Self::Unavailable,
         Self::OutcomeUnknown,
@@ -285,6 +303,10 @@ impl Code {
             Self::TemplateInvalid => ("template_invalid", 400, "The template is not well formed"),
             Self::TemplatesFull => ("templates_full", 409, "The app has as many templates as it may have"),
             Self::VersionMismatch => ("version_mismatch", 412, "It was changed meanwhile"),
+            Self::SettingsInvalid => ("settings_invalid", 400, "The settings are not well formed"),
+            Self::CallbackKeyUnknown => ("callback_key_unknown", 404, "There is no callback key yet"),
+            Self::CallbackKeyInvalid => ("callback_key_invalid", 400, "It is no RSA key that can sign"),
+            Self::PushApiOff => ("push_api_off", 403, "The app's owner has switched pushes by API off"),
             _ => self.row_of_schedule(),
         }
     }
@@ -313,6 +335,17 @@ impl Code {
             Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
             Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),
             Self::ListsFull => ("lists_full", 409, "The app has as many lists as it may have"),
+            _ => self.row_of_receipts(),
+        }
+    }
+
+    const fn row_of_receipts(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Self::EndpointUnknown => ("endpoint_unknown", 404, "There is no such endpoint"),
+            Self::EndpointInvalid => ("endpoint_invalid", 400, "The endpoint is not well formed"),
+            Self::EndpointsFull => ("endpoints_full", 409, "The app has as many endpoints as it may have"),
+            Self::EndpointDisabled => ("endpoint_disabled", 409, "The endpoint is disabled"),
+            Self::ReplayRunning => ("replay_running", 409, "A replay for this endpoint is under way"),
             _ => self.row_of_push(),
         }
     }

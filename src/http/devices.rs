@@ -67,7 +67,10 @@ async fn register_by_itself(
         return store_register(state, caller, app, device).await;
     };
     let _held = state.registering.hold(app, &id).ok_or_else(exists)?;
-    if let Some(known) = state.engine.store().device(app, &id) {
+    if let Some(known) = state.engine.store().device(app, &id)
+        // One that an app server spoke of is there for its device to come and claim.
+        && !state.engine.store().is_unclaimed(known)
+    {
         let shown = request.headers().get(CREDENTIAL_HEADER).and_then(|value| value.to_str().ok());
         let proven = shown.and_then(|credential| state.engine.store().verify_credential(credential));
         if proven != Some(known) {

@@ -14,6 +14,7 @@ use metrics::{counter, histogram};
 
 use super::rate::Allowance;
 use super::{Code, Refused, State, routes};
+use crate::mpaas;
 
 /// Longest request id taken from a caller, in bytes; a longer or stranger one is replaced.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -22,7 +23,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Kept with the request for its log line and headers.
 #[derive(Debug, Clone)]
-pub(super) struct Identified(pub(super) KeyId);
+pub(crate) struct Identified(pub(crate) KeyId);
 
 /// Wraps the whole application.
 pub(super) async fn manners(
@@ -32,13 +33,15 @@ pub(super) async fn manners(
     let state = request.app_data::<web::Data<State>>().cloned();
     let began = state.as_ref().map(|state| state.engine.clock().elapsed());
     let id = request_id(request.headers());
+    request.extensions_mut().insert(mpaas::RequestId(id.clone()));
     let too_long = state.as_ref().is_some_and(|state| head_bytes(&request) > state.http.header_bytes_max);
     let mut response = if too_long {
         request.into_response(Refused::new(Code::HeaderTooLarge).error_response())
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let problem = problem_of(&mut response);
+    let face = state.as_ref().is_some_and(|state| state.mpaas.enabled) && in_mpaas_words(&mut response, &id);
+    let problem = if face { None } else { problem_of(&mut response) };
     let code = problem.as_ref().map(|problem| problem.code.clone());
     if let Some(mut problem) = problem {
         problem.request_id.clone_from(&id);
@@ -51,6 +54,20 @@ pub(super) async fn manners(
     count(&response, code.as_deref(), took.unwrap_or_default());
     log(&response, &id, code.as_deref(), took.unwrap_or_default());
     Ok(response)
+}
+
+/// True when the answer is the mPaaS face's: its own, or a refusal of ours that is put in its words.
+fn in_mpaas_words(response: &mut ServiceResponse<BoxBody>, id: &str) -> bool {
+    if response.response_mut().extensions_mut().remove::<mpaas::Answered>().is_some() {
+        return true;
+    }
+    let reworded = (response.status().as_u16() >= 400)
+        .then(|| mpaas::reword(response.request(), response.status(), id))
+        .flatten();
+    let Some(reworded) = reworded else { return false };
+    response.response_mut().extensions_mut().remove::<Problem>();
+    *response.response_mut() = reworded;
+    true
 }
 
 /// The caller's id when it is harmless, else a new one.

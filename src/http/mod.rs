@@ -12,24 +12,26 @@
 mod apps;
 mod audit;
 mod body;
-mod caller;
+pub(crate) mod caller;
 mod campaigns;
 mod code;
 mod devices;
+mod endpoints;
 mod events;
 mod index;
 mod keys;
 mod lists;
-mod manners;
+pub(crate) mod manners;
 mod messages;
 mod openapi;
 mod page;
 mod problem;
 mod pushes;
-mod rate;
+pub(crate) mod rate;
 mod registering;
 mod routes;
 mod schedules;
+mod settings;
 mod spool;
 mod stats;
 mod templates;
@@ -42,13 +44,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::guard::fn_guard;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use carillon_actors::engine::Engine;
 use carillon_sdk::KeyId;
 use carillon_sdk::api::DeviceAddresses;
 
-use crate::config;
+use crate::{config, mpaas};
 pub use code::Code;
 pub use problem::Refused;
 use rate::Buckets;
@@ -57,15 +60,16 @@ use spool::Spool;
 
 /// What the handlers share, over all workers.
 pub struct State {
-    engine: Engine,
+    pub(crate) engine: Engine,
     /// Where a device that registers is told to connect.
     addresses: DeviceAddresses,
     /// In dev: the certificate that signs the device listener's.
     ca_pem: Option<String>,
-    http: config::Http,
-    keys: Buckets<KeyId>,
+    pub(crate) http: config::Http,
+    pub(crate) mpaas: config::Mpaas,
+    pub(crate) keys: Buckets<KeyId>,
     clients: Buckets<IpAddr>,
-    auth_failures: Buckets<IpAddr>,
+    pub(crate) auth_failures: Buckets<IpAddr>,
     registering: Registering,
     spool: Spool,
 }
@@ -75,6 +79,7 @@ impl State {
     pub fn new(
         engine: Engine,
         http: config::Http,
+        mpaas: config::Mpaas,
         rates: &config::Rates,
         addresses: DeviceAddresses,
         ca_pem: Option<String>,
@@ -86,6 +91,7 @@ impl State {
             addresses,
             ca_pem,
             http,
+            mpaas,
             keys: Buckets::new(rates.key, rates.buckets_max),
             clients: Buckets::new(rates.client, rates.buckets_max),
             auth_failures: Buckets::new(rates.auth_failures, rates.buckets_max),
@@ -97,6 +103,10 @@ impl State {
 /// Every route of the API, over `state`.
 pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
+        if state.mpaas.enabled {
+            let face = web::resource("/").guard(fn_guard(mpaas::is_addressed));
+            config.service(face.default_service(web::to(mpaas::serve)));
+        }
         config.app_data(state);
         routes::register(config);
     }
@@ -105,6 +115,7 @@ pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig
 /// Every series of the API at 0, so that a rate has a beginning.
 pub fn begin_metrics() {
     manners::begin_metrics();
+    mpaas::begin_metrics();
 }
 
 /// How long an idle connection is kept for the caller's next request. Longer than what load

@@ -9,11 +9,10 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::events;
 use super::routes::{Access, Entry, ROUTES};
 use super::schedules;
-use super::{Code, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
-use super::{campaigns, lists};
+use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
+use super::{campaigns, endpoints, events, lists};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,7 +29,16 @@ use super::{campaigns, lists};
         devices::unbind,
         users::read,
         pushes::create,
+        pushes::batch::batch,
         messages::read,
+        endpoints::create,
+        endpoints::list,
+        endpoints::read,
+        endpoints::change,
+        endpoints::delete,
+        endpoints::rotate,
+        endpoints::replay,
+        endpoints::test,
         events::read,
         stats::read,
         campaigns::list,
@@ -63,6 +71,10 @@ use super::{campaigns, lists};
         schedules::cancel_run,
         schedules::runs,
         audit::read,
+        settings::read,
+        settings::replace,
+        settings::callback_key,
+        settings::make_callback_key,
         apps::list,
         apps::create,
         apps::read,

@@ -10,13 +10,15 @@ use crate::config::Rate;
 
 /// A bucket's state after a request, as the RateLimit headers tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Allowance {
-    pub(super) rate: Rate,
+pub(crate) struct Allowance {
+    pub(crate) rate: Rate,
     /// Requests that would be let in now.
-    pub(super) left: u32,
+    pub(crate) left: u32,
     /// Seconds until one more is let in; 0 when one is now.
-    pub(super) retry_after_s: u64,
-    pub(super) allowed: bool,
+    pub(crate) retry_after_s: u64,
+    /// The same in milliseconds, as the mPaaS face says it.
+    pub(crate) retry_after_ms: u64,
+    pub(crate) allowed: bool,
 }
 
 /// Milli-tokens, and when they were counted.
@@ -29,7 +31,7 @@ struct Bucket {
 /// A bucket for each of at most `max` names. Full buckets are the ones nobody would miss: when the
 /// table is full they go. If all are in use, newcomers share one bucket, so that a crowd of
 /// addresses can neither grow the table nor escape the rate.
-pub(super) struct Buckets<K> {
+pub(crate) struct Buckets<K> {
     rate: Rate,
     max: usize,
     table: Mutex<Table<K>>,
@@ -45,18 +47,18 @@ struct Table<K> {
 const SWEEP_MS: u64 = 1_000;
 
 impl<K: Hash + Eq> Buckets<K> {
-    pub(super) fn new(rate: Rate, max: usize) -> Self {
+    pub(crate) fn new(rate: Rate, max: usize) -> Self {
         let crowd = Bucket { millis: full(rate), at_ms: 0 };
         Self { rate, max, table: Mutex::new(Table { buckets: HashMap::new(), crowd, swept_ms: 0 }) }
     }
 
     /// Takes a token, if there is one.
-    pub(super) fn take(&self, name: K, now_ms: u64) -> Allowance {
+    pub(crate) fn take(&self, name: K, now_ms: u64) -> Allowance {
         self.at(name, now_ms, 1_000)
     }
 
     /// Whether there is a token, without taking it.
-    pub(super) fn peek(&self, name: K, now_ms: u64) -> Allowance {
+    pub(crate) fn peek(&self, name: K, now_ms: u64) -> Allowance {
         self.at(name, now_ms, 0)
     }
 
@@ -87,10 +89,12 @@ impl<K: Hash + Eq> Buckets<K> {
 
     fn allowance(&self, millis: u64, allowed: bool) -> Allowance {
         let missing = 1_000_u64.saturating_sub(millis);
+        let retry_after_ms = missing.div_ceil(u64::from(self.rate.per_s));
         Allowance {
             rate: self.rate,
             left: u32::try_from(millis / 1_000).unwrap_or(u32::MAX),
-            retry_after_s: missing.div_ceil(u64::from(self.rate.per_s)).div_ceil(1_000),
+            retry_after_s: retry_after_ms.div_ceil(1_000),
+            retry_after_ms,
             allowed,
         }
     }
@@ -108,7 +112,7 @@ fn full(rate: Rate) -> u64 {
 }
 
 /// What one party may be expected to hold: an IPv4 address, or an IPv6 /64.
-pub(super) fn party(address: IpAddr) -> IpAddr {
+pub(crate) fn party(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

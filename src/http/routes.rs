@@ -5,10 +5,12 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::events;
 use super::schedules;
-use super::{Code, Refused, apps, audit, devices, index, keys, messages, pushes, stats, templates, users};
+use super::{
+    Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
+};
 use super::{campaigns, lists};
+use super::{endpoints, events};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,9 @@ use Code::{
     TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
+use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
+use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
     ListsFull, PlanBroken, PlanChanged,
@@ -74,6 +78,7 @@ const PUSH: &[Code] = &[
     BroadcastsFull,
     Offline,
     DeviceUnknown,
+    PushApiOff,
 ];
 
 /// Those of a push that has no recipient yet, and the schedule's own.
@@ -135,6 +140,7 @@ pub(super) const ROUTES: &[Entry] = &[
         web::get().to(users::read)
     }),
     entry("POST", "/v1/pushes", Key(Scope::Push), PUSH, || web::post().to(pushes::create)),
+    entry("POST", "/v1/pushes/batch", Key(Scope::Push), PUSH, || web::post().to(pushes::batch::batch)),
     entry(
         "GET",
         "/v1/messages/{id}",
@@ -142,6 +148,36 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
+        web::post().to(endpoints::create)
+    }),
+    entry("GET", "/v1/endpoints", Key(Scope::Manage), &[], || web::get().to(endpoints::list)),
+    entry("GET", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::get().to(endpoints::read)
+    }),
+    entry("PATCH", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown, EndpointInvalid], || {
+        web::patch().to(endpoints::change)
+    }),
+    entry("DELETE", "/v1/endpoints/{id}", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::delete().to(endpoints::delete)
+    }),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/rotate",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointInvalid],
+        || web::post().to(endpoints::rotate),
+    ),
+    entry(
+        "POST",
+        "/v1/endpoints/{id}/replay",
+        Key(Scope::Manage),
+        &[EndpointUnknown, EndpointDisabled, ReplayRunning, CursorInvalid],
+        || web::post().to(endpoints::replay),
+    ),
+    entry("POST", "/v1/endpoints/{id}/test", Key(Scope::Manage), &[EndpointUnknown], || {
+        web::post().to(endpoints::test)
+    }),
     entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(events::read)
     }),
@@ -226,6 +262,16 @@ pub(super) const ROUTES: &[Entry] = &[
     ),
     entry("GET", "/v1/runs", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(schedules::runs)
+    }),
+    entry("GET", "/v1/settings", Key(Scope::Read), &[], || web::get().to(settings::read)),
+    entry("PUT", "/v1/settings", Key(Scope::Manage), &[SettingsInvalid, VersionMismatch], || {
+        web::put().to(settings::replace)
+    }),
+    entry("GET", "/v1/settings/callback-key", Key(Scope::Read), &[CallbackKeyUnknown], || {
+        web::get().to(settings::callback_key)
+    }),
+    entry("POST", "/v1/settings/callback-key", Key(Scope::Manage), &[CallbackKeyInvalid], || {
+        web::post().to(settings::make_callback_key)
     }),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)

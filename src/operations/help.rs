@@ -16,6 +16,11 @@ pub(super) const HELP: &[(&str, Shape, &str)] = &[
     ("carillon_api_refusals_total", Shape::Counter, "Requests refused, by code."),
     ("carillon_api_auth_failures_total", Shape::Counter, "Requests whose caller was not proven, by code."),
     (
+        "carillon_mpaas_requests_total",
+        Shape::Counter,
+        "Calls of the mPaaS face, by action and outcome: ok, failed (HTTP 200 and a result code), refused, error.",
+    ),
+    (
         "carillon_connections_refused_total",
         Shape::Counter,
         "Device connections ended before their Welcome, by why.",
@@ -80,7 +85,7 @@ mod tests {
     fn every_metric_in_the_code_has_its_help_and_every_help_its_metric() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut used = BTreeSet::new();
-        for dir in ["src/http", "src/devices", "actors/src"] {
+        for dir in ["src/http", "src/mpaas", "src/devices", "actors/src"] {
             names_in(&root.join(dir), &mut used);
         }
         used.insert("carillon_build_info".to_owned());

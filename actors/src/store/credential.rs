@@ -69,20 +69,21 @@ impl Keyring {
 /// # Panics
 /// When the system has no randomness to give; nothing safe can be made without it.
 #[must_use]
-pub(super) fn random_name(prefix: &str) -> String {
+pub(crate) fn random_name(prefix: &str) -> String {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// Where a new device's generations begin. Not 1: should an ordinal ever be given out again after
-/// a partition was lost, credentials of its former owner must not fit.
+/// a partition was lost, credentials of its former owner must not fit. Never 0, which says that no
+/// credential was given out.
 ///
 /// # Panics
 /// As [`random_name`].
 #[must_use]
 pub(super) fn first_generation() -> u32 {
-    getrandom::u32().expect("the system gives random bytes") >> 1
+    (getrandom::u32().expect("the system gives random bytes") >> 1).max(1)
 }
 
 #[cfg(test)]

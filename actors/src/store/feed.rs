@@ -364,9 +364,13 @@ impl<'a> Reading<'a> {
                 Whom::Device(ordinal) | Whom::User(ordinal) => Box::new(std::iter::once(*ordinal)),
                 Whom::Group(devices) => Box::new(devices.range(source.member..)),
             };
+            let before = self.page.len();
             for member in members.by_ref() {
                 if self.page.len() >= query.limit {
-                    source.member = member;
+                    // Of a group of which nothing was given nothing is passed over.
+                    if self.page.len() > before {
+                        source.member = member;
+                    }
                     return false;
                 }
                 let id = format!("evt-{no:x}-{:x}-{:x}-{member:x}", at.segment, at.offset);
@@ -397,6 +401,7 @@ fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfAp
         message_id: record.id,
         task: record.task.map(|task| task.to_string()),
         device_id: if is_user { None } else { people.device_id(member) },
+        platform: record.platform,
         key: None,
         user_id: if is_user { people.user_id(member) } else { None },
         push_type: push_type_name(record.push_type).to_owned(),

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use carillon_sdk::{Timestamp, Ttl};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::disk::Failed;
 use super::keys;
@@ -37,6 +38,8 @@ pub enum Kind {
     Settings = 6,
     /// An uploaded list of targets.
     List = 7,
+    /// How far receipts have come on a road.
+    Receipt = 8,
 }
 
 /// An object as it is kept.
@@ -111,7 +114,16 @@ const AUDIT_KEEP: Ttl = Ttl::from_secs(366 * 86_400);
 type OfApp = BTreeMap<(u8, Box<str>), Stored>;
 
 #[derive(Default)]
-pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>);
+pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Roads);
+
+/// Told when something changed by which receipts go: endpoints or settings, of any app.
+struct Roads(watch::Sender<()>);
+
+impl Default for Roads {
+    fn default() -> Self {
+        Self(watch::Sender::new(()))
+    }
+}
 
 impl Objects {
     /// Takes in a row found at start.
@@ -145,11 +157,16 @@ impl Objects {
     fn put(&self, app: App, change: Change, version: u64) {
         let mut apps = self.0.write();
         let objects = apps.entry(app).or_default();
-        let at = (change.kind as u8, change.id.into_boxed_str());
+        let kind = change.kind;
+        let at = (kind as u8, change.id.into_boxed_str());
         match change.value {
             Some(bytes) => objects.insert(at, Stored { version, bytes }),
             None => objects.remove(&at),
         };
+        drop(apps);
+        if matches!(kind, Kind::Endpoint | Kind::Settings) {
+            self.1.0.send_replace(());
+        }
     }
 }
 
@@ -251,6 +268,12 @@ impl Store {
             .await
     }
 
+    /// Marked when endpoints or settings change, of any app.
+    #[must_use]
+    pub(crate) fn roads_changed(&self) -> watch::Receiver<()> {
+        self.0.shared.objects.1.0.subscribe()
+    }
+
     #[must_use]
     pub fn object(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
         self.0.shared.objects.get(app, kind, id)
@@ -315,7 +338,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 7] = [
+    const KINDS: [Kind; 8] = [
         Kind::Template,
         Kind::Campaign,
         Kind::Schedule,
@@ -323,6 +346,7 @@ mod tests {
         Kind::Endpoint,
         Kind::Settings,
         Kind::List,
+        Kind::Receipt,
     ];
 
     #[test]

@@ -19,11 +19,12 @@ impl Partition {
 
     pub(super) fn registry(&self, write: Write, work: &mut Work) {
         match write {
-            Write::Register { device, body, nonce, reply } => {
+            Write::Register { device, body, claim, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 let people = self.people(device.app);
-                let registered = people
-                    .and_then(|people| people.register(device.ordinal, &body, work.now, first_generation()));
+                let first = claim.then(first_generation);
+                let registered =
+                    people.and_then(|people| people.register(device.ordinal, &body, work.now, first));
                 if let Some((row, _)) = &registered {
                     work.batch.put(keys::device(device), encode(&Some(row)));
                 }

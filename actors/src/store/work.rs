@@ -75,6 +75,8 @@ pub(super) enum Write {
     Register {
         device: Device,
         body: Box<RegisterDevice>,
+        /// Whether a credential is given out for it.
+        claim: bool,
         nonce: Option<Nonce>,
         reply: Reply<Option<(DeviceRow, bool)>>,
     },

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Platform;
 use crate::ids::{DeviceId, MessageId, UserId};
 use crate::time::Timestamp;
 
@@ -86,6 +87,9 @@ pub struct EventView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub user_id: Option<UserId>,
+    /// Of the device, where one is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// The caller's own name for the message, where it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

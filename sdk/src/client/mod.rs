@@ -7,7 +7,7 @@ pub mod device;
 mod inbox;
 mod register;
 pub mod server;
-mod tls;
+pub mod tls;
 
 pub use address::{Address, Trust};
 pub use connection::Connection;

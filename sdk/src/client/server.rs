@@ -18,11 +18,14 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod batch;
 mod campaigns;
+mod endpoints;
 mod events;
 mod lists;
 mod owner;
 mod schedules;
+mod settings;
 mod templates;
 
 pub use events::EventsQuery;

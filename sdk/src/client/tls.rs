@@ -20,7 +20,7 @@ pub enum Error {
 }
 
 /// A configuration under the process's provider, or ring's where none was installed.
-pub(super) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
+pub fn config(trust: &Trust) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     match trust {
         Trust::Web => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),

@@ -1,5 +1,6 @@
 //! `POST /v1/pushes`: the request for which the rest exists.
 
+pub(super) mod batch;
 mod order;
 mod parse;
 mod words;
@@ -38,6 +39,7 @@ pub(super) async fn create(
     caller: Caller,
 ) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Push)?;
+    state.push_api_open(app)?;
     let idempotency = idempotency(&request, app, caller.bytes())?;
     let mut asked: PushRequest = caller.json()?;
     let from_template = asked.template.is_some();

@@ -119,7 +119,7 @@ fn ttl(seconds: Option<u64>, targets: &Targets, limits: &Limits) -> Result<Ttl, 
     Ok(ttl)
 }
 
-fn lane(lane: Lane) -> Result<Lane, Refused> {
+pub(super) fn lane(lane: Lane) -> Result<Lane, Refused> {
     match lane {
         Lane::High | Lane::Normal => Ok(lane),
         Lane::Bulk => Err(Refused::at(Code::LaneInvalid, "/lane", "it is high or normal")),

@@ -9,7 +9,7 @@ use carillon_sdk::{DeviceId, Timestamp};
 use roaring::RoaringBitmap;
 
 use super::index::{Index, seconds};
-use super::{Group, OfApp};
+use super::{Group, OfApp, UNCLAIMED};
 use crate::model::{Device, User};
 use crate::store::DeviceInfo;
 use crate::store::rows::DeviceRow;
@@ -70,12 +70,16 @@ impl OfApp {
     /// Writes a registration down. Gives the device's row, and whether it is new. A device deleted
     /// between the reservation and now keeps its end: the id gets a new ordinal next time, and this
     /// one answers None.
+    ///
+    /// `first` is where the generations of a new device's credentials begin. Without it somebody
+    /// else speaks for the device: it gets no credential and keeps the one it has, and of what is
+    /// known only what is named changes.
     pub(in crate::store) fn register(
         &self,
         ordinal: u32,
         body: &RegisterDevice,
         now: Timestamp,
-        first: u32,
+        first: Option<u32>,
     ) -> Option<(DeviceRow, bool)> {
         let id = body.device_id.clone()?;
         let mut devices = self.devices.write();
@@ -86,18 +90,31 @@ impl OfApp {
         let before = devices.list.get_mut(ordinal as usize)?.take();
         devices.reserved.remove(ordinal);
         let created = before.is_none();
-        let mut entry = before.unwrap_or_else(|| Box::new(Entry::new(id, body.platform, now, first)));
+        let mut entry = before
+            .unwrap_or_else(|| Box::new(Entry::new(id, body.platform, now, first.unwrap_or(UNCLAIMED))));
         if created {
             devices.index.begin(ordinal, seconds(now));
         } else {
             devices.index.leave(ordinal, &entry);
-            entry.generation = entry.generation.wrapping_add(1);
+            entry.generation = match (entry.generation, first) {
+                (generation, None) => generation,
+                (UNCLAIMED, Some(first)) => first,
+                (generation, Some(_)) => generation.wrapping_add(1).max(1),
+            };
         }
-        entry.platform = body.platform;
-        entry.app_version = devices.share(body.app_version.as_deref());
-        entry.maker = devices.share(body.maker.as_deref());
-        entry.locale = devices.share(body.locale.as_deref());
-        entry.time_zone = devices.share(body.time_zone.as_deref());
+        let own = first.is_some();
+        if own || entry.generation == UNCLAIMED {
+            entry.platform = body.platform;
+        }
+        let mut learn = |told: &Option<String>, known: &mut Option<Arc<str>>| {
+            if own || told.is_some() {
+                *known = devices.share(told.as_deref());
+            }
+        };
+        learn(&body.app_version, &mut entry.app_version);
+        learn(&body.maker, &mut entry.maker);
+        learn(&body.locale, &mut entry.locale);
+        learn(&body.time_zone, &mut entry.time_zone);
         devices.index.enter(ordinal, &entry);
         devices.list[ordinal as usize] = Some(entry);
         Some((devices.row(ordinal)?, created))

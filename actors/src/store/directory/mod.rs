@@ -32,6 +32,9 @@ pub(super) struct OfApp {
     users: RwLock<Users>,
 }
 
+/// The generation of a device that somebody else registered: no credential was ever given out.
+pub(super) const UNCLAIMED: u32 = 0;
+
 /// What statistics tell devices apart by.
 pub(super) type Group = (Platform, Option<Arc<str>>);
 

@@ -149,7 +149,7 @@ fn happen(people: &OfApp, event: Event, now: Timestamp) {
                 time_zone: None,
             };
             let ordinal = people.reserve(&device_id(device)).ordinal;
-            people.register(ordinal, &body, now, 1).unwrap();
+            people.register(ordinal, &body, now, Some(1)).unwrap();
         }
         Event::Delete { device } => {
             found(device).map(|ordinal| people.delete(ordinal));
@@ -270,7 +270,7 @@ fn registered(people: &OfApp, name: &str) -> u32 {
     let id = DeviceId::parse(name).unwrap();
     let ordinal = people.reserve(&id).ordinal;
     let body = RegisterDevice { device_id: Some(id), ..RegisterDevice::default() };
-    people.register(ordinal, &body, Timestamp::from_millis(START), 1).unwrap();
+    people.register(ordinal, &body, Timestamp::from_millis(START), Some(1)).unwrap();
     ordinal
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use carillon_sdk::{MessageId, Timestamp};
+use carillon_sdk::MessageId;
 
 use super::days::Day;
 use super::index;
@@ -27,7 +27,9 @@ impl Reader {
     /// The same one at a time, for messages with many.
     pub fn each(&self, app: App, id: MessageId, each: &mut dyn FnMut(Record)) -> io::Result<()> {
         let hash = index::hash(app, id);
-        let since = made_at(id).map(|at| Day::of(at).before());
+        // No record is older than its id, so the files of days before need no look; a day's grace
+        // covers a clock that was stepped back.
+        let since = id.made_at().map(|at| Day::of(at).before());
         for segment in self.0.snapshot() {
             if since.is_some_and(|since| segment.day < since) {
                 continue;
@@ -58,12 +60,4 @@ impl Reader {
         }
         Ok(())
     }
-}
-
-/// When an id was made, if it says (UUID version 7). No record of it is older, so the files of days
-/// before need no look; a day's grace covers a clock that was stepped back.
-fn made_at(id: MessageId) -> Option<Timestamp> {
-    let bytes = id.as_bytes();
-    let millis = bytes[..6].iter().fold(0u64, |millis, &byte| millis << 8 | u64::from(byte));
-    (bytes[6] >> 4 == 7).then_some(Timestamp::from_millis(millis))
 }

@@ -1,9 +1,13 @@
 //! Devices and users.
 
+use std::collections::BTreeMap;
+
 use carillon_sdk::api::RegisterDevice;
 use carillon_sdk::{DeviceId, UserId};
 use uuid::Uuid;
 
+use super::super::directory::UNCLAIMED;
+use super::super::rows::DeviceRow;
 use super::super::work::Write;
 use super::super::{DeviceInfo, Error, Nonce, Registered, Store};
 use crate::model::{App, Device, Owner, Seq, User};
@@ -15,9 +19,47 @@ impl Store {
     pub async fn register(
         &self,
         app: App,
-        mut body: RegisterDevice,
+        body: RegisterDevice,
         nonce: Option<Nonce>,
     ) -> Result<Registered, Error> {
+        let (device, row, created) = self.write_down(app, body, true, nonce).await?;
+        let credential = self.0.shared.keyring.credential(device, row.generation);
+        Ok(Registered { device, device_id: row.device_id, credential, created })
+    }
+
+    /// What an app server knows of a device that has not registered itself: it is made, unclaimed,
+    /// or what is named of it changes. Its credential, if it has one, goes on. True when made.
+    pub async fn adopt(
+        &self,
+        app: App,
+        body: RegisterDevice,
+        nonce: Option<Nonce>,
+    ) -> Result<(Device, bool), Error> {
+        let (device, _, created) = self.write_down(app, body, false, nonce).await?;
+        Ok((device, created))
+    }
+
+    /// True while nobody was given a credential for it: the first who registers it has it.
+    #[must_use]
+    pub fn is_unclaimed(&self, device: Device) -> bool {
+        let people = self.0.shared.tenants.get(device.app);
+        people.is_some_and(|people| people.generation(device.ordinal) == Some(UNCLAIMED))
+    }
+
+    /// Channel → token of a phone maker.
+    #[must_use]
+    pub fn vendor_tokens(&self, device: Device) -> BTreeMap<String, String> {
+        let people = self.0.shared.tenants.get(device.app);
+        people.and_then(|people| people.row(device.ordinal)).map(|row| row.vendor).unwrap_or_default()
+    }
+
+    async fn write_down(
+        &self,
+        app: App,
+        mut body: RegisterDevice,
+        claim: bool,
+        nonce: Option<Nonce>,
+    ) -> Result<(Device, DeviceRow, bool), Error> {
         let shared = &self.0.shared;
         let people = shared.tenants.get(app).ok_or(Error::DeviceUnknown)?;
         let named = body
@@ -30,11 +72,9 @@ impl Store {
             let device = people.reserve(&id);
             let (body, nonce) = (Box::new(body.clone()), nonce.clone());
             let partition = shared.partition_of_device(device);
-            let registered =
-                self.write(partition, app, |reply| Write::Register { device, body, nonce, reply }).await?;
-            if let Some((row, created)) = registered {
-                let credential = shared.keyring.credential(device, row.generation);
-                return Ok(Registered { device, device_id: row.device_id, credential, created });
+            let register = |reply| Write::Register { device, body, claim, nonce, reply };
+            if let Some((row, created)) = self.write(partition, app, register).await? {
+                return Ok((device, row, created));
             }
         }
         Err(Error::Unavailable)

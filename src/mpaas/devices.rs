@@ -1,0 +1,219 @@
+//! Devices as an app server speaks of them: who is logged in, which phone maker's token they have,
+//! whether they are online.
+
+use carillon_actors::model::Device;
+use carillon_actors::store::DeviceInfo;
+use carillon_sdk::api::{Platform, RegisterDevice};
+use carillon_sdk::{DeviceId, UserId};
+use serde_json::json;
+
+use super::actions::Call;
+use super::answer::{Done, Refused};
+use super::result::{Code, Failure};
+
+/// Longest text of a device's attribute, in bytes; what is longer is cut, since it is for people.
+const ATTRIBUTE_BYTES_MAX: usize = 64;
+
+/// Longest token of a phone maker, in bytes.
+const VENDOR_TOKEN_BYTES_MAX: usize = 4_096;
+
+/// This user is logged in on this device, and nobody else. An unknown device is registered.
+pub(super) async fn bind(mut call: Call) -> Result<Done, Refused> {
+    let id = token(&call)?;
+    let user = user(&call)?;
+    let platform = os_type(&call)?;
+    let device = known_or_adopted(&mut call, RegisterDevice { platform, ..named(&id) }).await?;
+    call.state.engine.bind(device, Some(user), call.nonce).await?;
+    Ok(Done::Text(id.as_str().to_owned()))
+}
+
+/// This user is logged in on this device no more. Another user's login is left alone.
+pub(super) async fn unbind(call: Call) -> Result<Done, Refused> {
+    let id = token(&call)?;
+    let user = user(&call)?;
+    let store = call.state.engine.store();
+    let device = store.device(call.app, &id).ok_or_else(|| unknown(&id))?;
+    let bound = store.device_info(device).and_then(|info| info.user_id);
+    if bound == Some(user) {
+        call.state.engine.bind(device, None, call.nonce).await?;
+    }
+    Ok(Done::Text(id.as_str().to_owned()))
+}
+
+/// What an app server learnt of a device: its platform, its app's version, its maker's token.
+pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
+    let id = token(&call)?;
+    let platform = os_type(&call)?;
+    let channel = call.form.int("ThirdChannel")?.map(|number| channel(&call, number)).transpose()?;
+    let vendor_token = call.form.owned("ThirdChannelDeviceToken");
+    if let Some(token) = &vendor_token
+        && (token.len() > VENDOR_TOKEN_BYTES_MAX || channel.is_none())
+    {
+        let most =
+            format!("ThirdChannelDeviceToken has at most {VENDOR_TOKEN_BYTES_MAX} bytes, and a ThirdChannel");
+        return Err(Code::InvalidParam.because(most).into());
+    }
+    let body = RegisterDevice {
+        platform,
+        app_version: call.form.text("AppVersion").map(short),
+        maker: channel.and_then(maker).map(str::to_owned),
+        ..named(&id)
+    };
+    let nonce = call.nonce.take();
+    let store = call.state.engine.store();
+    let (device, _) = store.adopt(call.app, body, nonce).await?;
+    if let (Some(channel), Some(token)) = (channel, vendor_token) {
+        store.vendor_token(device, channel, &token).await?;
+    }
+    Ok(Done::Text(id.as_str().to_owned()))
+}
+
+/// One device's state; of a user's devices, the one that is online or was last.
+pub(super) async fn state(call: Call) -> Result<Done, Refused> {
+    let target = call.form.text("Target").ok_or(Code::TokenOrUserIdNull)?;
+    let store = call.state.engine.store();
+    let device = match call.form.choice("TargetType", &[1, 2])? {
+        1 => store.device(call.app, &DeviceId::parse(target).map_err(|error| invalid("Target", &error))?),
+        _ => {
+            let user = UserId::parse(target).map_err(|error| invalid("Target", &error))?;
+            let devices = store.known_user(call.app, &user).map(|user| store.user_devices(user));
+            let infos =
+                devices.unwrap_or_default().into_iter().filter_map(|device| store.device_info(device));
+            infos.max_by_key(|info| (info.online, info.last_seen_at)).map(|info| info.device)
+        }
+    };
+    let info = device.and_then(|device| store.device_info(device));
+    let info = info.ok_or_else(|| Code::InvalidParam.because(format!("nothing is known of {target:?}")))?;
+    let tokens = store.vendor_tokens(info.device);
+    let channel = CHANNELS.iter().find(|(channel, _)| tokens.contains_key(*channel));
+    let id = info.device_id.as_str();
+    Ok(Done::Data(json!({
+        "DeliveryToken": id,
+        "DeviceId": id,
+        "Manufacturer": channel.map_or_else(|| manufacturer(&info), |(_, name)| name),
+        "Platform": platform_name(info.platform),
+        "Statue": statue(&info),
+        "ThirdToken": channel.and_then(|(channel, _)| tokens.get(*channel)).map_or("", String::as_str),
+        "UserId": info.user_id.as_ref().map_or("", UserId::as_str),
+    })))
+}
+
+async fn known_or_adopted(call: &mut Call, body: RegisterDevice) -> Result<Device, Refused> {
+    let store = call.state.engine.store();
+    let known = body.device_id.as_ref().and_then(|id| store.device(call.app, id));
+    match known {
+        Some(device) => Ok(device),
+        None => Ok(store.adopt(call.app, body, None).await?.0),
+    }
+}
+
+fn named(id: &DeviceId) -> RegisterDevice {
+    RegisterDevice { device_id: Some(id.clone()), ..RegisterDevice::default() }
+}
+
+fn token(call: &Call) -> Result<DeviceId, Failure> {
+    let text = call.form.text("DeliveryToken").ok_or(Code::NeedDeliveryToken)?;
+    DeviceId::parse(text).map_err(|error| invalid("DeliveryToken", &error))
+}
+
+fn user(call: &Call) -> Result<UserId, Failure> {
+    let text = call.form.text("UserId").ok_or(Code::NeedUserId)?;
+    UserId::parse(text).map_err(|error| invalid("UserId", &error))
+}
+
+fn invalid(name: &str, error: &carillon_sdk::ids::Invalid) -> Failure {
+    Code::InvalidParam.because(format!("{name}: {error}"))
+}
+
+fn unknown(id: &DeviceId) -> Failure {
+    Code::InvalidParam.because(format!("no device {:?}", id.as_str()))
+}
+
+fn os_type(call: &Call) -> Result<Platform, Failure> {
+    match call.form.int("OsType").map_err(|_| Code::OsTypeNotSupported)? {
+        Some(1) => Ok(Platform::Android),
+        Some(2) => Ok(Platform::Ios),
+        Some(7) => Ok(Platform::HarmonyOs),
+        other => Err(Code::OsTypeNotSupported.because(format!("{other:?} is none of 1, 2, 7"))),
+    }
+}
+
+/// Our name of a phone maker's channel, and the name the contract has for those who have its token,
+/// the likeliest road first.
+const CHANNELS: [(&str, &str); 8] = [
+    ("harmonyos", "harmonyos"),
+    ("huawei", "hms"),
+    ("honor", "honor"),
+    ("xiaomi", "miui"),
+    ("oppo", "oppo"),
+    ("vivo", "vivo"),
+    ("apns", "ios"),
+    ("fcm", "fcm"),
+];
+
+/// The contract names no number for Honor and HarmonyOS: those are settings.
+fn channel(call: &Call, number: i64) -> Result<&'static str, Failure> {
+    let mpaas = &call.state.mpaas;
+    match number {
+        2 => Ok("apns"),
+        4 => Ok("xiaomi"),
+        5 => Ok("huawei"),
+        6 => Ok("fcm"),
+        7 => Ok("oppo"),
+        8 => Ok("vivo"),
+        other if other == i64::from(mpaas.third_channel_honor) => Ok("honor"),
+        other if other == i64::from(mpaas.third_channel_harmonyos) => Ok("harmonyos"),
+        other => Err(Code::InvalidParam.because(format!("ThirdChannel {other} is no channel"))),
+    }
+}
+
+/// Whose phone has a channel of its own; FCM is on many.
+fn maker(channel: &'static str) -> Option<&'static str> {
+    match channel {
+        "apns" => Some("apple"),
+        "fcm" => None,
+        "harmonyos" => Some("huawei"),
+        maker => Some(maker),
+    }
+}
+
+fn short(text: &str) -> String {
+    let mut end = text.len().min(ATTRIBUTE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].chars().filter(|letter| !letter.is_control()).collect()
+}
+
+const fn platform_name(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Android => "android",
+        Platform::Ios => "ios",
+        Platform::HarmonyOs => "harmonyos",
+        Platform::Web | Platform::Other => "unknown",
+    }
+}
+
+fn manufacturer(info: &DeviceInfo) -> &'static str {
+    platform_name(info.platform)
+}
+
+/// A phone that its maker's channel reaches is never known to be online, says the contract.
+const fn statue(info: &DeviceInfo) -> &'static str {
+    match (info.platform, info.online) {
+        (Platform::Ios | Platform::HarmonyOs, _) => "UNKNOW",
+        (_, true) => "ONLINE",
+        (_, false) => "OFFLINE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_short_and_cut_between_letters() {
+        assert_eq!(short("1.2\n3"), "1.23");
+        assert_eq!(short(&"你".repeat(30)).len(), 63);
+    }
+}

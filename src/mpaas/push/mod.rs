@@ -1,0 +1,185 @@
+//! The four pushes: each is parsed whole, then ordered from the core. What is refused sent nothing.
+//!
+//! ```text
+//!  form ─▶ Shared (validity, look, options) + Words + Recipients ─▶ Order ─▶ now, or a schedule
+//! ```
+
+mod broadcast;
+mod content;
+mod options;
+mod targets;
+
+use carillon_actors::engine::Outcome;
+use carillon_actors::model::{App, PushType};
+use carillon_actors::order::{Content, Order, Ordered, Recipient, Recipients};
+use carillon_actors::store::Idempotency;
+use carillon_actors::template::Values;
+use carillon_sdk::wire::Lane;
+use sha2::{Digest as _, Sha256};
+
+use super::actions::Call;
+use super::answer::{Done, Refused};
+use super::fault::{Fault, Kind};
+use super::form::plain;
+use super::result::{Code, Failure};
+use super::schedules;
+use content::Extended;
+pub(super) use content::{action, default_url, style};
+
+/// Longest name of a task, in bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// When a queue that is full may have room again.
+const QUEUE_FULL_MS: u64 = 1_000;
+
+pub(super) async fn simple(call: Call) -> Result<Done, Refused> {
+    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let recipients = targets::msg_keys(&call.form, delivery)?;
+    let content = content::own(&call.form)?;
+    let repeat = repeat_of_all(call.app, "simple", &recipients);
+    let order = order(&call, PushType::Single, None, content, Values::new(), Recipients::Each(recipients))?;
+    carry_out(call, order, repeat).await
+}
+
+pub(super) async fn template(call: Call) -> Result<Done, Refused> {
+    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let recipients = targets::msg_keys(&call.form, delivery)?;
+    let (name, content) = content::of_template(&call)?;
+    let values = content::values(&call.form)?;
+    let repeat = repeat_of_all(call.app, "template", &recipients);
+    let recipients = Recipients::Each(recipients);
+    let order = order(&call, PushType::Template, Some(name), content, values, recipients)?;
+    carry_out(call, order, repeat).await
+}
+
+pub(super) async fn multiple(call: Call) -> Result<Done, Refused> {
+    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let (name, content) = content::of_template(&call)?;
+    let extended = content::extended(&call.form)?;
+    let recipients = targets::list(&call.form, delivery, &extended)?;
+    let repeat = repeat_of_all(call.app, "multiple", &recipients);
+    let recipients = Recipients::Each(recipients);
+    let order = order(&call, PushType::Multiple, Some(name), content, Values::new(), recipients)?;
+    carry_out(call, order, repeat).await
+}
+
+pub(super) async fn broadcast(call: Call) -> Result<Done, Refused> {
+    let audience = broadcast::audience(&call.form, call.state.engine.clock().now())?;
+    let key = call.form.text("Msgkey").ok_or_else(|| Code::InvalidParam.because("Msgkey is missing"))?;
+    let repeat = repeat(call.app, "broadcast", key.as_bytes());
+    let (name, content) = content::of_template(&call)?;
+    let values = content::values(&call.form)?;
+    let audience = Recipients::Audience(audience);
+    let order = order(&call, PushType::Broadcast, Some(name), content, values, audience)?;
+    carry_out(call, order, repeat).await
+}
+
+/// What all four have in common, checked; the order as a whole too, each recipient's words included.
+fn order(
+    call: &Call,
+    push_type: PushType,
+    template: Option<String>,
+    mut content: Content,
+    values: Values,
+    to: Recipients,
+) -> Result<Order, Failure> {
+    let (form, settings) = (&call.form, &call.state.mpaas);
+    if !call.state.engine.settings(call.app).push_api.enabled {
+        return Err(Code::ApiSwitchNotOpen.into());
+    }
+    let name = form.owned("TaskName");
+    if name.is_none() && settings.task_name_required {
+        return Err(Code::TaskNameNull.into());
+    }
+    if name.as_ref().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(Code::InvalidParam.because(format!("TaskName has at most {NAME_BYTES_MAX} bytes")));
+    }
+    let limits = call.state.engine.limits();
+    let ttl = content::validity(form, settings.expired_seconds_max.min(limits.ttl_max))?;
+    content::dress(&mut content, form)?;
+    let Extended { common, .. } = content::extended(form)?;
+    if !common.is_empty() {
+        content.data = Some(content::data(&common));
+    }
+    content.options = options::kept(form, content.options.as_deref())?;
+    let order = Order {
+        name,
+        push_type,
+        template,
+        content,
+        values,
+        to,
+        ttl,
+        lane: Lane::Normal,
+        collapse_key: None,
+        keys_keep: settings.msg_key_keep,
+    };
+    order.check().map_err(|(at, missing)| lacking(&order, at, &missing.0))?;
+    content::fits(&order, settings.payload_bytes_max.min(limits.payload_bytes_max))?;
+    Ok(order)
+}
+
+fn lacking(order: &Order, at: usize, variable: &str) -> Failure {
+    let detail = match &order.to {
+        Recipients::Each(recipients) => {
+            let target = recipients.get(at).map_or("", |recipient| recipient.to.as_str());
+            format!("no value for #{variable}# of {target:?}")
+        }
+        Recipients::Audience(_) => format!("no value for #{variable}#"),
+    };
+    Code::TemplateKvNotEnough.because(detail)
+}
+
+/// Now, or at its time. `repeat` says which calls are the same one.
+async fn carry_out(call: Call, order: Order, repeat: Idempotency) -> Result<Done, Refused> {
+    if let Some(strategy) = schedules::strategy(&call)? {
+        let text = call.form.text("StrategyContent").unwrap_or_default();
+        let repeat = self::repeat(call.app, "schedule", &[repeat.key.as_slice(), text.as_bytes()].concat());
+        return schedules::create(call, order, strategy, repeat.key).await;
+    }
+    // One who is named alone has a key by which the message is known; a task is known by the whole.
+    let has_task = matches!(order.push_type, PushType::Multiple | PushType::Broadcast);
+    let repeat = has_task.then_some(repeat);
+    let ordered = call.state.engine.order(call.app, order, repeat, call.nonce).await?;
+    answer(&ordered)
+}
+
+/// Success when one was accepted. `Data` is how the push is found again: its task, or its messages.
+fn answer(ordered: &Ordered) -> Result<Done, Refused> {
+    let all = || ordered.messages.iter().map(|(_, outcome)| *outcome);
+    if all().any(|outcome| outcome == Outcome::Accepted) {
+        let ids = || ordered.messages.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(",");
+        return Ok(Done::Text(ordered.task.map_or_else(ids, |task| task.to_string())));
+    }
+    if all().any(|outcome| outcome == Outcome::QueueFull) {
+        let message = "As much waits for this target as may wait; nothing was sent.";
+        return Err(Fault::throttling(Kind::Throttling, message, QUEUE_FULL_MS).into());
+    }
+    Err(Code::InvalidParam.because("no target is a registered device").into())
+}
+
+/// A call of the same words is the same call: its first answer is given again.
+fn repeat(app: App, what: &str, key: &[u8]) -> Idempotency {
+    let mut digest = Sha256::new();
+    digest.update(format!("mpaas\0{what}\0"));
+    digest.update(app.0.to_be_bytes());
+    digest.update(key);
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.finalize()[..16]);
+    Idempotency { key: short, body: [0; 32] }
+}
+
+/// The same targets under the same keys.
+fn repeat_of_all(app: App, what: &str, recipients: &[Recipient]) -> Idempotency {
+    let pair = |recipient: &Recipient| {
+        format!("{}\0{}\0", recipient.to.as_str(), recipient.key.as_deref().unwrap_or_default())
+    };
+    let mut pairs: Vec<String> = recipients.iter().map(pair).collect();
+    pairs.sort_unstable();
+    repeat(app, what, pairs.concat().as_bytes())
+}
+
+/// The values of a JSON object, each as text.
+fn texts(object: serde_json::Map<String, serde_json::Value>) -> Values {
+    object.into_iter().map(|(name, value)| (name, plain(&value))).collect()
+}

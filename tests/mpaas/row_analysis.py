@@ -1,0 +1,1 @@
+"""Numbers, and what the owner of an app sets."""

@@ -1,0 +1,30 @@
+"""Runs the acceptance table of the mPaaS contract against a server, with the official SDKs.
+
+    CARILLON=target/debug/carillon python tests/mpaas/run.py READY.json [WORD ...]
+
+READY.json holds the line of `carillon dev --json`; `-` reads it from standard input. With words, only rows whose
+names have one of them.
+"""
+
+import json
+import sys
+
+import row_analysis
+import row_devices
+import row_later
+import row_pushes
+import row_templates
+import row_wire
+import rows
+from world import Server
+
+assert all([row_wire, row_devices, row_pushes, row_templates, row_later, row_analysis])
+
+
+def main():
+    with sys.stdin if sys.argv[1] == "-" else open(sys.argv[1]) as file:
+        server = Server(json.loads(file.readline()))
+    sys.exit(0 if rows.run(server, sys.argv[2:]) else 1)
+
+
+main()
