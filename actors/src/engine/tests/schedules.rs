@@ -50,6 +50,7 @@ impl World {
     fn new_schedule(order: Order, strategy: Strategy) -> NewSchedule {
         NewSchedule {
             order,
+            audience: None,
             strategy,
             missed: Missed::LateOnce,
             late_max: None,
