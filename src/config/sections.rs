@@ -305,6 +305,7 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         hello_burst: r.number("limits.hello_burst", 1..=u64::from(u32::MAX)),
         hello_timeout: r.span("limits.hello_timeout", Ttl::from_millis(10)..=HOUR),
         shard_mailbox_max: r.number("limits.shard_mailbox_max", 16..=1 << 24),
+        revoke_keep: r.span("limits.revoke_keep", MINUTE..=Ttl::from_secs(30 * 86_400)),
         history_keep: r.span("limits.history_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
         schedules_max: r.number("limits.schedules_max", 1..=100_000),
         schedule_bytes_max: fits(r.size("limits.schedule_bytes_max", 16 << 10..=64 << 20)),

@@ -56,6 +56,8 @@ pub enum Code {
 
     MessageIdInvalid,
     MessageUnknown,
+    RevokeTooLate,
+    TaskUnknown,
     RangeTooLarge,
 
     KeyUnknown,
@@ -156,6 +158,8 @@ impl Code {
         Self::Offline,
         Self::MessageIdInvalid,
         Self::MessageUnknown,
+        Self::RevokeTooLate,
+        Self::TaskUnknown,
         Self::RangeTooLarge,
         Self::KeyUnknown,
         Self::KeysFull,
@@ -281,6 +285,8 @@ impl Code {
             Self::UserUnknown => ("user_unknown", 404, "There is no such user"),
             Self::MessageIdInvalid => ("message_id_invalid", 400, "The message id is not a UUID"),
             Self::MessageUnknown => ("message_unknown", 404, "There is no such message"),
+            Self::TaskUnknown => ("task_unknown", 404, "There is no such task"),
+            Self::RevokeTooLate => ("revoke_too_late", 409, "It was pushed too long ago to be revoked"),
             Self::RangeTooLarge => ("range_too_large", 400, "The answer would be too long"),
             Self::KeyUnknown => ("key_unknown", 404, "There is no such key"),
             Self::KeysFull => ("keys_full", 409, "The app has as many live keys as it may have"),

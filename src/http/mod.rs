@@ -29,6 +29,7 @@ mod problem;
 mod pushes;
 pub(crate) mod rate;
 mod registering;
+mod revokes;
 mod routes;
 mod schedules;
 mod settings;

@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
+use super::revokes;
 use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
@@ -57,6 +58,7 @@ use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
     ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
+use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
 const PUSH: &[Code] = &[
@@ -120,6 +122,9 @@ const APPLY: &[Code] =
 
 const TELL: &[Code] = &[CampaignUnknown, CampaignState];
 
+const REVOKE: &[Code] =
+    &[MessageIdInvalid, MessageUnknown, RevokeTooLate, DeviceIdInvalid, UserIdInvalid, QueryInvalid];
+
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
 /// Routes of one path stand together.
@@ -148,6 +153,10 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("DELETE", "/v1/messages/{id}", Key(Scope::Push), REVOKE, || web::delete().to(revokes::message)),
+    entry("DELETE", "/v1/tasks/{task}", Key(Scope::Push), &[TaskUnknown, RevokeTooLate], || {
+        web::delete().to(revokes::task)
+    }),
     entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
         web::post().to(endpoints::create)
     }),

@@ -24,6 +24,7 @@ mod endpoints;
 mod events;
 mod lists;
 mod owner;
+mod revokes;
 mod schedules;
 mod settings;
 mod templates;
@@ -32,6 +33,7 @@ pub use events::EventsQuery;
 
 pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
+pub use self::revokes::RevokeFrom;
 
 #[cfg(test)]
 mod tests;

@@ -10,4 +10,5 @@ mod owner;
 mod queues;
 mod race;
 mod restart;
+mod revokes;
 mod sled_guards;
