@@ -7,6 +7,7 @@ mod harness;
 
 mod bad_frames;
 mod bad_requests;
+mod campaigns;
 mod command_line;
 mod crash;
 mod devices;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod manners;
 mod mpaas;
 mod operators;
+mod owner;
 mod promises;
 mod pushes;
 mod receipts;

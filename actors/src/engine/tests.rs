@@ -3,6 +3,7 @@
 
 mod chaos;
 mod delivery;
+mod receipts;
 mod schedules;
 mod supervision;
 mod world;

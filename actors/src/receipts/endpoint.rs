@@ -219,9 +219,10 @@ impl<'a> Endpoints<'a> {
         };
         let cursor = self.shared.store.feed_end().encode(self.app);
         let progress = Progress { cursor, ..Progress::default() };
+        // Its place first: whoever sees the endpoint sees where it begins.
         let changes = vec![
-            put(Kind::Endpoint, &endpoint.id, Expect::Absent, &endpoint),
             put(Kind::Receipt, &endpoint.id, Expect::Absent, &progress),
+            put(Kind::Endpoint, &endpoint.id, Expect::Absent, &endpoint),
         ];
         match self.shared.store.change(self.app, changes, Some(audit), nonce).await? {
             Changed::Done(_) => Ok(Kept { endpoint, progress }),
