@@ -73,7 +73,7 @@ struct Create {
     /// To every device of the app
     #[arg(long)]
     all: bool,
-    /// To every device of an audience, such as 'platform = ios and seen < 7d'
+    /// To every device of an audience, such as 'platform = ios and seen since 7d'
     #[arg(long, value_name = "EXPRESSION")]
     audience: Option<String>,
     /// To each line of this list, in its own words
