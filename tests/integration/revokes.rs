@@ -103,10 +103,8 @@ async fn a_broadcast_revoked_half_way_stops_and_who_got_it_is_told() {
     let app = server.app();
     let mut phone = Phone::new(&server, &app, "online").await;
     let offline = app.register("offline").await;
-    let answer = app
-        .api
-        .push(&PushRequest { to: to_all(), title: Some("all".to_owned()), ..PushRequest::default() }, None);
-    let id = answer.await.unwrap().message_id;
+    let push = PushRequest { to: to_all(), title: Some("all".to_owned()), ..PushRequest::default() };
+    let id = app.api.push(&push, None).await.unwrap().message_id;
     phone.receive("all").await;
     app.await_state(id, "online", "delivered").await;
     let done = revoke(&app, id).await;
