@@ -90,6 +90,16 @@ impl Partition {
                 devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
             }
             Later::Unlog { device, group } => self.unlog(device, &group, work),
+            Later::Settle { reply } => work.answer(reply, ()),
+            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
+            question => self.answer(question, work)?,
+        }
+        Ok(())
+    }
+
+    /// What only reads rows.
+    fn answer(&self, question: Later, work: &mut Work) -> Result<(), Failed> {
+        match question {
             Later::Holds { users, id, reply } => {
                 let mut held = Vec::with_capacity(users.len());
                 for user in users {
@@ -116,8 +126,8 @@ impl Partition {
                     ids.into_iter().map(|id| self.origin(app, id)).collect();
                 work.answer(reply, origins?);
             }
-            Later::Settle { reply } => work.answer(reply, ()),
-            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
+            // The rest is done where it was taken in hand.
+            _ => {}
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! Apps: found, renamed, shut and opened by the operator.
 
-use carillon_sdk::api::UpdateApp;
+use carillon_sdk::api::schedules::{CreateSchedule, Moment};
+use carillon_sdk::api::{PushRequest, UpdateApp};
 use carillon_sdk::wire::{self, Frame, GoodbyeReason, Hello};
-use carillon_sdk::{AppId, WorkspaceId};
+use carillon_sdk::{AppId, Ttl, WorkspaceId};
 use serde_json::json;
 
 use super::code;
-use crate::harness::{Call, Phone, Server, call, eventually, to_device, within};
+use crate::harness::{Call, Phone, Server, call, eventually, now, to_device, within};
 
 fn enabled(enabled: bool) -> UpdateApp {
     UpdateApp { enabled: Some(enabled), ..UpdateApp::default() }
@@ -46,6 +47,31 @@ async fn a_disabled_app_is_refused_its_devices_are_sent_away_and_nothing_is_lost
     operator.update_app(&app_id, &workspace, &enabled(true)).await.unwrap();
     Phone::connect(&server, absent).await.receive("kept").await;
     phone.reconnect(&server).await.expect_nothing().await;
+}
+
+#[tokio::test]
+async fn what_is_scheduled_in_a_disabled_app_waits_until_it_is_enabled() {
+    let server = Server::start().await;
+    let (app, operator) = (server.app(), server.operator());
+    let (app_id, workspace) = ids(&server);
+    let device = app.register("d").await;
+    let at = now() + Ttl::from_secs(1);
+    let schedule = CreateSchedule {
+        push: Some(PushRequest {
+            to: to_device(&device.device_id),
+            title: Some("later".to_owned()),
+            ..PushRequest::default()
+        }),
+        at: Some(Moment::Millis(at.as_millis())),
+        ..CreateSchedule::default()
+    };
+    app.api.create_schedule(&schedule, None).await.unwrap();
+    operator.update_app(&app_id, &workspace, &enabled(false)).await.unwrap();
+    let while_shut = at + Ttl::from_secs(1);
+    eventually("its time to pass", async || (now() > while_shut).then_some(())).await;
+    operator.update_app(&app_id, &workspace, &enabled(true)).await.unwrap();
+    let came = Phone::connect(&server, device).await.receive("later").await;
+    assert!(came.sent_at >= while_shut, "it was sent while the app was shut");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod faults;
 mod feed;
 mod harness;
 mod layout;
+mod owner;
 mod queues;
 mod race;
 mod restart;
