@@ -101,6 +101,7 @@ const SCHEDULE: &[Code] = &[
     ScheduleInvalid,
     SchedulePast,
     SchedulesFull,
+    PushApiOff,
 ];
 
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
