@@ -74,17 +74,8 @@ impl Partition {
                     self.pending.unlist(&mut desk, device.ordinal, user, &group)?;
                 }
             }
-            Later::Withdraw { app, id, expires_at, only, reply } => {
-                let withdrawal = self.withdraw(app, id, expires_at, only, work)?;
-                work.answer(reply, withdrawal);
-            }
-            Later::WithdrawFrom { device, id, reply } => {
-                let withdrawn = self.withdraw_from(device, id, work);
-                work.answer(reply, withdrawn);
-            }
-            Later::WithdrawTask { app, task, from, reply } => {
-                let walked = self.withdraw_task(app, task, from, work)?;
-                work.answer(reply, walked);
+            withdraw @ (Later::Withdraw { .. } | Later::WithdrawFrom { .. } | Later::WithdrawTask { .. }) => {
+                self.take_back(withdraw, work)?;
             }
             Later::Reject { entry, devices } => {
                 devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));

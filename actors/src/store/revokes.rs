@@ -10,6 +10,7 @@ use carillon_sdk::{MessageId, Timestamp};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
+use super::Error;
 use super::broadcasts::record_groups;
 use super::disk::Failed;
 use super::history::Whom;
@@ -19,7 +20,7 @@ use super::objects::Audit;
 use super::partition::Partition;
 use super::pending::Desk;
 use super::rows::{BroadcastRow, MessageRow, PendingRow, RevokedRow, decode, encode};
-use super::work::{Reply, Withdrawal, Work};
+use super::work::{Later, Reply, Withdrawal, Work};
 use crate::model::{App, Device, Message, Owner, Seq, Task};
 
 /// Messages looked at in one step of a task's walk.
@@ -107,6 +108,26 @@ impl RevokedTasks {
 }
 
 impl Partition {
+    pub(super) fn take_back(&mut self, withdraw: Later, work: &mut Work) -> Result<(), Failed> {
+        match withdraw {
+            Later::Withdraw { app, id, expires_at, only, reply } => {
+                let withdrawal = self.withdraw(app, id, expires_at, only, work)?;
+                work.answer(reply, withdrawal);
+            }
+            Later::WithdrawFrom { device, id, reply } => {
+                let withdrawn = self.withdraw_from(device, id, work);
+                work.answer(reply, withdrawn);
+            }
+            Later::WithdrawTask { app, task, from, reply } => {
+                let walked = self.withdraw_task(app, task, from, work)?;
+                work.answer(reply, walked);
+            }
+            // The rest takes nothing back.
+            other => other.refuse(Error::Unavailable),
+        }
+        Ok(())
+    }
+
     /// Everyone an entry was let go to and who has not settled it gets the verdict, and who may show
     /// it the notice, all in this commit.
     pub(super) fn revoke_entry(
@@ -244,7 +265,7 @@ impl Partition {
         to: &[u8],
         looked_at_max: usize,
         wanted: impl Fn(&MessageRow) -> bool,
-    ) -> Result<(Vec<(Seq, MessageRow)>, Option<Key>), Failed> {
+    ) -> Result<(Found, Option<Key>), Failed> {
         let (mut found, mut looked_at, mut next, mut failed) = (Vec::new(), 0, None, None);
         self.rows.range(from, to, &mut |key, value| {
             if looked_at == looked_at_max {
@@ -346,6 +367,9 @@ impl Partition {
         }
     }
 }
+
+/// Messages that wait, and where.
+type Found = Vec<(Seq, MessageRow)>;
 
 /// Verdicts that withdrawing a place gives.
 fn count(owner: Owner, place: &PendingRow) -> u64 {
