@@ -124,6 +124,7 @@ impl Store {
             logs: Default::default(),
             objects: Default::default(),
             feeds: Default::default(),
+            tasks: Default::default(),
             failure: Default::default(),
             seq: AtomicU64::new(0),
             // Greater than any number of an earlier process, whatever that one counted.

@@ -18,6 +18,7 @@ use super::nonces::Nonces;
 use super::objects::Objects;
 use super::queues::Queues;
 use super::sessions::Sessions;
+use super::tasks::Tasks;
 use super::tenants::Tenants;
 use super::work::Op;
 use crate::clock::Clock;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub logs: Logs,
     pub objects: Objects,
     pub feeds: Feeds,
+    pub tasks: Tasks,
     pub ports: Vec<Port>,
     pub failure: Failure,
     /// The last place given out, in any partition.

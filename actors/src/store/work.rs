@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carillon_sdk::api::{Granularity, RegisterDevice, ReportKind, Step};
+use carillon_sdk::api::{RegisterDevice, ReportKind, Step};
 use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use super::history::{Channel, Reason, Record, Whom};
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::rows::DeviceRow;
-use super::stats::{Counts, Key as StatsKey};
+use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
 use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
@@ -208,12 +208,11 @@ pub(super) enum Later {
         id: MessageId,
         reply: Reply<Vec<bool>>,
     },
+    /// None when there are more than are read at once.
     Rows {
         app: App,
-        from: Timestamp,
-        to: Timestamp,
-        granularity: Granularity,
-        reply: Reply<Vec<(StatsKey, Counts)>>,
+        span: Span,
+        reply: Reply<Option<Vec<(StatsKey, Counts)>>>,
     },
     Audited {
         app: App,
@@ -223,8 +222,7 @@ pub(super) enum Later {
     },
     Tasks {
         app: App,
-        from: Task,
-        limit: usize,
+        tasks: Vec<Task>,
         reply: Reply<Vec<TaskView>>,
     },
     /// Of messages with a derived id: what is known of them, one answer each.

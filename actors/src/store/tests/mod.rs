@@ -10,3 +10,4 @@ mod queues;
 mod race;
 mod restart;
 mod sled_guards;
+mod tasks;
