@@ -12,3 +12,4 @@ mod race;
 mod restart;
 mod revokes;
 mod sled_guards;
+mod tasks;
