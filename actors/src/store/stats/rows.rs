@@ -24,7 +24,7 @@ use crate::model::{App, PushType, Task};
 pub const KIND: u8 = b'S';
 
 /// The same of a task's.
-pub const KIND_OF_TASK: u8 = b't';
+pub const KIND_OF_TASK: u8 = b's';
 
 /// A task is counted by the day.
 pub const TASK_GRANULARITY: Granularity = Granularity::Day;
