@@ -64,8 +64,8 @@ pub use self::log::{EntryView, Log, LogEntry};
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
-pub use self::tenants::NO_APP;
 pub use self::tasks::{TaskInfo, TaskQuery, TaskView};
+pub use self::tenants::NO_APP;
 
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -6,8 +6,8 @@ use carillon_sdk::MessageId;
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::{Lane, ReportKind};
 
-use super::broadcasts::reject;
 use super::Cursor;
+use super::broadcasts::reject;
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
 use super::keys;

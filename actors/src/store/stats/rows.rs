@@ -359,7 +359,7 @@ pub fn values(dimension: Dimension) -> Option<Vec<&'static str>> {
     Some(match dimension {
         Dimension::Platform => PLATFORMS.map(platform).into_iter().chain([UNKNOWN]).collect(),
         Dimension::Channel => (0..=u8::MAX).filter_map(Channel::from_code).map(Channel::as_str).collect(),
-        Dimension::PushType => PUSH_TYPES.map(push_type).to_vec(),
+        Dimension::PushType => PUSH_TYPES.map(push_type_name).to_vec(),
         Dimension::Reason => Reason::ALL.map(Reason::as_str).into_iter().chain([UNKNOWN]).collect(),
         Dimension::AppVersion | Dimension::Task => return None,
     })
