@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use carillon_sdk::Ttl;
-use carillon_sdk::wire::GoodbyeReason;
+use carillon_sdk::wire::{BindAnswer, GoodbyeReason};
 use roaring::RoaringBitmap;
 use tokio::sync::oneshot;
 
@@ -31,7 +31,7 @@ use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::link::Arrival;
 use crate::live::{Env, Live};
-use crate::model::{App, Device, ShardNo, User};
+use crate::model::{App, Device, Seq, ShardNo, User};
 use crate::registry::Registry;
 use crate::root::{Finish, RootChild};
 use crate::session::Bounds;
@@ -71,12 +71,26 @@ pub(crate) struct Broadcast {
     pub(crate) devices: Arc<RoaringBitmap>,
 }
 
+/// Sent by the store when a place was revoked: for these devices of the app, or for all. No reply;
+/// may be lost, which costs a repeat that the device does not show.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Withdrawn {
+    pub(crate) app: App,
+    pub(crate) seq: Seq,
+    pub(crate) devices: Option<Arc<RoaringBitmap>>,
+}
+
 /// Sent by the engine after a bind was committed. The reply says that the live session, if there
 /// is one, knows. It names no user: the store's word at this moment counts, so that two binds may
 /// arrive here in either order.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Rebound(pub(crate) Device);
+pub(crate) struct Rebound {
+    pub(crate) device: Device,
+    /// The device did not ask for it: it is told.
+    pub(crate) is_news: bool,
+}
 
 /// Sent by the engine to end a device's session. No reply.
 #[derive(Message)]
@@ -230,13 +244,34 @@ impl Handler<Broadcast> for Shard {
     }
 }
 
+impl Handler<Withdrawn> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Withdrawn { app, seq, devices }: Withdrawn, _: &mut Context<Self>) {
+        let Some(devices) = devices else {
+            let lives = self.env.registry.borrow().part(app, 0, 1);
+            return lives.iter().for_each(|live| live.withdrawn(seq));
+        };
+        for ordinal in devices.iter() {
+            if let Some(live) = self.live(Device { app, ordinal }) {
+                live.withdrawn(seq);
+            }
+        }
+    }
+}
+
 impl Handler<Rebound> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Rebound(device): Rebound, _: &mut Context<Self>) {
-        if let Some(live) = self.live(device) {
-            live.rebound(self.env.shared.store.device_info(device).and_then(|info| info.user));
+    fn handle(&mut self, Rebound { device, is_news }: Rebound, _: &mut Context<Self>) {
+        let Some(live) = self.live(device) else { return };
+        let info = self.env.shared.store.device_info(device);
+        let (user, user_id) = info.map(|info| (info.user, info.user_id)).unwrap_or_default();
+        if is_news {
+            // Before anything of that user's.
+            live.answer(BindAnswer { request: 0, error: None, user_id });
         }
+        live.rebound(user);
     }
 }
 

@@ -39,6 +39,8 @@ enum Command {
     Resume(One),
     /// Let nothing more go, for ever; what was let go stays
     Abort(One),
+    /// Let nothing more go, and withdraw what was
+    Revoke(One),
     /// Every campaign
     List {
         #[command(flatten)]
@@ -71,7 +73,7 @@ struct Create {
     /// To every device of the app
     #[arg(long)]
     all: bool,
-    /// To every device of an audience, such as 'platform = ios and seen < 7d'
+    /// To every device of an audience, such as 'platform = ios and seen since 7d'
     #[arg(long, value_name = "EXPRESSION")]
     audience: Option<String>,
     /// To each line of this list, in its own words
@@ -117,8 +119,8 @@ struct Create {
     json: bool,
 }
 
-/// Between two looks of `watch`.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two watches.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn run(args: Args) -> Result<(), Failure> {
     match args.command {
@@ -139,6 +141,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Abort(one) => {
             show(&one.server.connect()?.client.abort_campaign(&one.id).await.map_err(failure)?, one.json)
+        }
+        Command::Revoke(one) => {
+            show(&one.server.connect()?.client.revoke_campaign(&one.id).await.map_err(failure)?, one.json)
         }
         Command::List { server, json } => list(&server, json).await,
         Command::Watch(one) => watch(&one).await,
@@ -209,18 +214,18 @@ fn row(campaign: &CampaignView) -> Vec<String> {
 
 async fn watch(one: &One) -> Result<(), Failure> {
     let client = one.server.connect()?.client;
-    let mut shown = None;
+    let mut heard: Option<String> = None;
     loop {
-        let campaign = client.campaign(&one.id).await.map_err(failure)?;
-        let now = (campaign.state, campaign.counts);
-        if shown != Some(now) {
+        let mut watch = client.watch_campaign(&one.id, heard.as_deref()).await.map_err(failure)?;
+        while let Some(campaign) = watch.next().await.map_err(failure)? {
             show(&campaign, one.json)?;
-            shown = Some(now);
+            if campaign.state.is_terminal() {
+                return Ok(());
+            }
         }
-        if campaign.state.is_terminal() {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
+        // The server stops, or a proxy ended it: on from there.
+        heard = watch.id().map(str::to_owned);
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

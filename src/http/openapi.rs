@@ -10,9 +10,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
-use super::schedules;
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{campaigns, endpoints, events, lists};
+use super::{revokes, schedules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,8 @@ use super::{campaigns, endpoints, events, lists};
         pushes::create,
         pushes::batch::batch,
         messages::read,
+        revokes::message,
+        revokes::task,
         endpoints::create,
         endpoints::list,
         endpoints::read,
@@ -44,11 +46,13 @@ use super::{campaigns, endpoints, events, lists};
         campaigns::list,
         campaigns::create,
         campaigns::read,
+        campaigns::watch::watch,
         campaigns::plan,
         campaigns::apply,
         campaigns::pause,
         campaigns::resume,
         campaigns::abort,
+        campaigns::revoke,
         lists::list,
         lists::upload,
         lists::read,

@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
+use super::revokes;
 use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
@@ -55,8 +56,9 @@ use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, Re
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
-    ListsFull, PlanBroken, PlanChanged,
+    ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
+use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
 const PUSH: &[Code] = &[
@@ -99,6 +101,7 @@ const SCHEDULE: &[Code] = &[
     ScheduleInvalid,
     SchedulePast,
     SchedulesFull,
+    PushApiOff,
 ];
 
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
@@ -119,6 +122,9 @@ const APPLY: &[Code] =
     &[CampaignUnknown, CampaignState, PlanChanged, PlanBroken, BroadcastsFull, ListUnknown];
 
 const TELL: &[Code] = &[CampaignUnknown, CampaignState];
+
+const REVOKE: &[Code] =
+    &[MessageIdInvalid, MessageUnknown, RevokeTooLate, DeviceIdInvalid, UserIdInvalid, QueryInvalid];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -148,6 +154,10 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("DELETE", "/v1/messages/{id}", Key(Scope::Push), REVOKE, || web::delete().to(revokes::message)),
+    entry("DELETE", "/v1/tasks/{task}", Key(Scope::Push), &[TaskUnknown, RevokeTooLate], || {
+        web::delete().to(revokes::task)
+    }),
     entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
         web::post().to(endpoints::create)
     }),
@@ -191,6 +201,9 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
         web::get().to(campaigns::read)
     }),
+    entry("GET", "/v1/campaigns/{id}/events", Key(Scope::Read), &[CampaignUnknown, WatchersFull], || {
+        web::get().to(campaigns::watch::watch)
+    }),
     entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
         web::post().to(campaigns::plan)
     }),
@@ -198,6 +211,7 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns/{id}/pause", Key(Scope::Push), TELL, || web::post().to(campaigns::pause)),
     entry("POST", "/v1/campaigns/{id}/resume", Key(Scope::Push), TELL, || web::post().to(campaigns::resume)),
     entry("POST", "/v1/campaigns/{id}/abort", Key(Scope::Push), TELL, || web::post().to(campaigns::abort)),
+    entry("POST", "/v1/campaigns/{id}/revoke", Key(Scope::Push), TELL, || web::post().to(campaigns::revoke)),
     entry("GET", "/v1/lists", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(lists::list)
     }),

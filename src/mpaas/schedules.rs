@@ -67,7 +67,7 @@ fn cyclic(call: &Call, content: &Map<String, Value>) -> Result<Strategy, String>
 }
 
 /// The face's own zone, or the app's where that is to hold.
-fn zone(call: &Call) -> String {
+pub(super) fn zone(call: &Call) -> String {
     let own = &call.state.mpaas.time_zone;
     if own.is_empty() { call.state.engine.settings(call.app).time_zone } else { own.clone() }
 }
@@ -86,6 +86,7 @@ pub(super) async fn create(
     let delivery_type = call.form.int("DeliveryType")?.and_then(|kind| u8::try_from(kind).ok());
     let new = NewSchedule {
         order,
+        audience: None,
         strategy,
         missed: Missed::LateOnce,
         late_max: None,

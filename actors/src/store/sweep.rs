@@ -65,6 +65,7 @@ impl Partition {
             more |= self.drop_answers(now, work);
             more |= self.drop_tasks(now, DROP_MAX, work)?;
             self.drop_repeats(now, work)?;
+            self.drop_revoked(now, work);
             self.retire(now, work)?;
         }
         self.shared.ports[self.no].disk_bytes.store(self.rows.size(), Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! `/v1/campaigns`: planned, applied by the plan's hash, told, watched.
 
 mod parse;
+pub(super) mod watch;
 
 use actix_web::{HttpResponse, web};
 use carillon_actors::campaign::{By, Command, Error};
@@ -146,6 +147,21 @@ pub(super) async fn abort(
     caller: Caller,
 ) -> Result<HttpResponse, Refused> {
     tell(&state, &id, &caller, Command::Abort).await
+}
+
+/// Revoke a campaign
+///
+/// Nothing more is let go, what is pending is withdrawn, and devices that showed it are told to take
+/// it back. May be repeated.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/revoke", tag = "campaigns",
+    params(("id" = String, Path, description = "The campaign's id")),
+    responses((status = 200, description = "It is being withdrawn, or was", body = CampaignView)))]
+pub(super) async fn revoke(
+    state: web::Data<State>,
+    id: web::Path<String>,
+    caller: Caller,
+) -> Result<HttpResponse, Refused> {
+    tell(&state, &id, &caller, Command::Revoke).await
 }
 
 async fn tell(state: &State, id: &str, caller: &Caller, command: Command) -> Result<HttpResponse, Refused> {
