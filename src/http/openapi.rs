@@ -52,6 +52,7 @@ use super::{revokes, schedules};
         campaigns::pause,
         campaigns::resume,
         campaigns::abort,
+        campaigns::revoke,
         lists::list,
         lists::upload,
         lists::read,

@@ -21,6 +21,7 @@ mod owner;
 mod promises;
 mod pushes;
 mod receipts;
+mod revokes;
 mod schedules;
 mod statistics;
 mod supervision;

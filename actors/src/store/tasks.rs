@@ -204,10 +204,10 @@ impl Store {
         self.ask(partition, app, |reply| Later::Tasks { app, tasks, reply }).await
     }
 
-    /// Everything counted of a task, the open minute included; nothing of one that is forgotten,
-    /// though its rows may still be there until the next sweep.
+    /// Everything counted of a task, the open minute included; nothing of one that is forgotten.
     pub async fn task_counts(&self, app: App, task: Task) -> Result<Counts, Error> {
         if !self.0.shared.tasks.keeps(app, task) {
+            // The open minutes may hold what came late for it.
             return Ok(Counts::default());
         }
         let rows = self.rows_of(app, Span::Tasks { from: task, to: task }).await?.ok_or(Error::Full)?;
