@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use super::routes::{Access, Entry, ROUTES};
 use super::schedules;
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
-use super::{campaigns, endpoints, events, lists};
+use super::{audiences, campaigns, endpoints, events, lists, tags};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -49,6 +49,14 @@ use super::{campaigns, endpoints, events, lists};
         campaigns::pause,
         campaigns::resume,
         campaigns::abort,
+        tags::set_device,
+        tags::change_device,
+        tags::set_user,
+        tags::change_user,
+        tags::list,
+        tags::delete,
+        tags::members,
+        audiences::count,
         lists::list,
         lists::upload,
         lists::read,

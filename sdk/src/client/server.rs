@@ -26,11 +26,13 @@ mod lists;
 mod owner;
 mod schedules;
 mod settings;
+mod tags;
 mod templates;
 
 pub use events::EventsQuery;
 
 pub use self::lists::ListForm;
+pub use self::tags::MemberForm;
 
 #[cfg(test)]
 mod tests;
