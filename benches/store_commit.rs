@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use carillon_actors::clock::Clock;
 use carillon_actors::limits::Limits;
-use carillon_actors::model::{App, Message, Owner, PushType, ShardNo};
+use carillon_actors::model::{App, Message, Owner, PushType, Seq, ShardNo};
 use carillon_actors::store::{Config, DueHint, Hints, LogEntry, Store};
 use carillon_sdk::api::{CreateApp, RegisterDevice};
 use carillon_sdk::wire::Lane;
@@ -21,6 +21,7 @@ struct NoHints;
 impl Hints for NoHints {
     fn due(&self, _: ShardNo, _: Vec<DueHint>) {}
     fn broadcast(&self, _: Arc<LogEntry>, _: Arc<RoaringBitmap>) {}
+    fn withdrawn(&self, _: App, _: Seq, _: Option<Arc<RoaringBitmap>>) {}
 }
 
 struct Bench {

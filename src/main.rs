@@ -28,6 +28,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Batch(args) => cli::client(cli::batch::run(args)),
         Command::Device(args) => cli::client(cli::device::run(args)),
         Command::Message(args) => cli::client(cli::message::run(args)),
+        Command::Task(args) => cli::client(cli::task::run(args)),
         Command::Endpoint(args) => cli::client(cli::endpoint::run(args)),
         Command::Events(args) => cli::client(cli::events::run(args)),
         Command::Campaign(args) => cli::client(cli::campaign::run(args)),

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use carillon_sdk::wire::{Frame, Lane};
+use carillon_sdk::wire::{Frame, Lane, Revoke};
 use carillon_sdk::{MessageId, Timestamp, UserId};
 
 use crate::model::{Message, Owner, PushType, Seq, Task};
@@ -21,6 +21,10 @@ pub struct Encoded {
     pub expires_at: Timestamp,
     /// True for a push that was never stored: `ttl: 0`.
     pub online_only: bool,
+    /// For the app alone: nothing was shown that could be withdrawn.
+    pub silent: bool,
+    /// Not a push: it withdraws that message from who may show it, and is told of nowhere.
+    pub revokes: Option<MessageId>,
     native: Bytes,
     text: OnceLock<Bytes>,
 }
@@ -29,7 +33,10 @@ impl Encoded {
     /// `user` is given when the queue is a user's.
     #[must_use]
     pub fn new(message: &Message, owner: Option<Owner>, seq: Seq, user: Option<&UserId>) -> Self {
-        let frame = Frame::Push(message.frame(seq, user));
+        let frame = match message.revokes {
+            Some(message_id) => Frame::Revoke(Revoke { message_id, seq: seq.0 }),
+            None => Frame::Push(message.frame(seq, user)),
+        };
         Self {
             owner,
             seq,
@@ -40,6 +47,8 @@ impl Encoded {
             accepted_at: message.accepted_at,
             expires_at: message.expires_at,
             online_only: message.expires_at == message.accepted_at,
+            silent: message.silent,
+            revokes: message.revokes,
             native: carillon_sdk::wire::encode(&frame),
             text: OnceLock::new(),
         }

@@ -394,7 +394,7 @@ impl Engine {
 
     /// Answers when every accepted target is on disk (or, with `ttl: 0`, handed to live sessions).
     pub async fn push(&self, push: Push) -> Result<Pushed, Refusal> {
-        self.open(push.app)?;
+        self.shared.open(push.app)?;
         crate::push::push(&self.shared, push).await
     }
 
@@ -408,7 +408,6 @@ impl Engine {
         idempotency: Option<Idempotency>,
         nonce: Option<Nonce>,
     ) -> Result<Ordered, Refusal> {
-        self.open(app)?;
         crate::order::order(&self.shared, app, order, idempotency, nonce).await
     }
 

@@ -155,6 +155,16 @@ impl Link {
         seqs
     }
 
+    /// Takes one place out of what waits; true when it was there, and not begun.
+    pub(crate) fn hold_back(&mut self, seq: Seq) -> bool {
+        let Some(backlog) = &mut self.backlog else { return false };
+        let found = backlog.hold_back(seq);
+        if backlog.is_empty() {
+            self.backlog = None;
+        }
+        found
+    }
+
     /// Ends the socket; what waits is lost to it (and stays pending).
     pub(crate) fn close(&mut self) {
         self.backlog = None;

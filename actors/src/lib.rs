@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod order;
 mod push;
+pub mod revoke;
 
 pub mod audience;
 pub mod campaign;

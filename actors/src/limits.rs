@@ -58,6 +58,9 @@ pub struct Limits {
     pub hello_timeout: Ttl,
     /// Messages in a shard's mailbox.
     pub shard_mailbox_max: usize,
+    /// How far back a revoke reaches, and how long a device that may show what was revoked is told
+    /// when it connects.
+    pub revoke_keep: Ttl,
     /// Day files of per-device steps are kept this long.
     pub history_keep: Ttl,
     /// Schedules of an app that have runs before them.
@@ -106,6 +109,7 @@ impl Default for Limits {
             hello_burst: 40_000,
             hello_timeout: Ttl::from_secs(10),
             shard_mailbox_max: 65_536,
+            revoke_keep: Ttl::from_secs(7 * 24 * 3600),
             history_keep: Ttl::from_secs(7 * 24 * 3600),
             schedules_max: 1_000,
             schedule_bytes_max: 1 << 20,

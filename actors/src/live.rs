@@ -174,6 +174,12 @@ impl Live {
         self.turn(|session, bounds, _, fx| session.rebound(user, &unwritten.unwrap_or_default(), bounds, fx));
     }
 
+    /// A place was revoked: it is sent no more.
+    pub(crate) fn withdrawn(&self, seq: Seq) {
+        let is_unwritten = self.link.borrow_mut().hold_back(seq);
+        self.turn(|session, bounds, _, fx| session.withdrawn(seq, is_unwritten, bounds, fx));
+    }
+
     /// About once a second, from the shard's sweep.
     pub(crate) fn tick(&self, now: Now) {
         let (blocked, stalled_ms) = {
@@ -352,7 +358,7 @@ impl Live {
         for effect in fx {
             match effect {
                 Effect::Send(due) => {
-                    if !due.online_only {
+                    if !due.online_only && due.revokes.is_none() {
                         sent.push(Due::clone(&due));
                     }
                     outs.push(Out::Push(due));
@@ -362,12 +368,7 @@ impl Live {
                 Effect::Error(code) => outs.push(error_frame(code)),
                 Effect::Refuse { request, code } => outs.push(refusal(request, code)),
                 Effect::Acked(due) => {
-                    let latency = now.wall.since(due.accepted_at);
-                    self.env
-                        .shared
-                        .counters
-                        .latency
-                        .record(std::time::Duration::from_millis(latency.as_millis()));
+                    self.arrived(&due, now);
                     acked.push(Acked { owner: due.owner, seq: due.seq, id: due.id });
                 }
                 Effect::Online(due, step) => store.note_online(self.device, &due, step),
@@ -391,6 +392,13 @@ impl Live {
             self.end(reason, Ttl::ZERO);
         } else if walk {
             self.walk(&store.log(self.device.app));
+        }
+    }
+
+    fn arrived(&self, due: &Due, now: Now) {
+        if due.revokes.is_none() {
+            let latency = std::time::Duration::from_millis(now.wall.since(due.accepted_at).as_millis());
+            self.env.shared.counters.latency.record(latency);
         }
     }
 

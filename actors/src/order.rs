@@ -164,6 +164,7 @@ pub(crate) async fn order_under(
     idempotency: Option<Idempotency>,
     nonce: Option<Nonce>,
 ) -> Result<Ordered, Refusal> {
+    shared.open(app)?;
     let Some(idempotency) = idempotency else {
         return carry_out(shared, app, order, task, None, nonce).await;
     };

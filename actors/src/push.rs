@@ -157,7 +157,8 @@ pub(crate) fn outcome_of(shared: &Shared, enqueued: Enqueued) -> Outcome {
             Outcome::Accepted
         }
         Enqueued::QueueFull => Outcome::QueueFull,
-        Enqueued::Gone => Outcome::Gone,
+        // Its task ended under its hands: there is nothing to send to.
+        Enqueued::Gone | Enqueued::Revoked => Outcome::Gone,
     }
 }
 

@@ -15,8 +15,8 @@ use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
 use crate::counters::Counters;
-use crate::model::{Device, ShardNo, User};
-use crate::shard::{Broadcast, Due, Shard};
+use crate::model::{App, Device, Seq, ShardNo, User};
+use crate::shard::{Broadcast, Due, Shard, Withdrawn};
 use crate::store::{DueHint, Hints, LogEntry};
 
 #[derive(Clone)]
@@ -128,6 +128,13 @@ impl Hints for Router {
                 lost.devices.lock().extend(hints.iter().map(|hint| hint.device));
                 lost.any.store(true, Ordering::Release);
             }
+        }
+    }
+
+    fn withdrawn(&self, app: App, seq: Seq, devices: Option<Arc<RoaringBitmap>>) {
+        for shard in self.all() {
+            // Lost, it costs a repeat.
+            let _ = self.tell(shard, Withdrawn { app, seq, devices: devices.clone() });
         }
     }
 

@@ -110,6 +110,13 @@ impl Scheduler {
         if std::mem::replace(&mut self.sweeping, true) {
             return;
         }
+        // Beside the sweep: reading history takes its time.
+        let store = self.shared.store.clone();
+        actix_rt::spawn(async move {
+            if let Err(error) = store.resume_revokes().await {
+                tracing::warn!(%error, "a revoke that was cut off could not be carried on");
+            }
+        });
         let shared = Arc::clone(&self.shared);
         let tidies = self.sweeps.is_multiple_of(TIDY_EVERY);
         self.sweeps = self.sweeps.wrapping_add(1);

@@ -316,6 +316,12 @@ impl Session {
         self.read_on(bounds, fx);
     }
 
+    /// A place was revoked. The shell first takes out what its buffer still holds of it.
+    pub(crate) fn withdrawn(&mut self, seq: Seq, is_unwritten: bool, bounds: &Bounds, fx: &mut Effects) {
+        self.window.hold_back(seq, is_unwritten);
+        self.open_up(bounds, fx);
+    }
+
     /// About once a second.
     pub(crate) fn tick(&mut self, blocked: bool, bounds: &Bounds, now: Now, fx: &mut Effects) {
         if self.fenced {

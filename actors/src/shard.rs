@@ -31,7 +31,7 @@ use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::link::Arrival;
 use crate::live::{Env, Live};
-use crate::model::{App, Device, ShardNo, User};
+use crate::model::{App, Device, Seq, ShardNo, User};
 use crate::registry::Registry;
 use crate::root::{Finish, RootChild};
 use crate::session::Bounds;
@@ -69,6 +69,16 @@ pub(crate) struct Due(pub(crate) Vec<DueHint>);
 pub(crate) struct Broadcast {
     pub(crate) app: App,
     pub(crate) devices: Arc<RoaringBitmap>,
+}
+
+/// Sent by the store when a place was revoked: for these devices of the app, or for all. No reply;
+/// may be lost, which costs a repeat that the device does not show.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Withdrawn {
+    pub(crate) app: App,
+    pub(crate) seq: Seq,
+    pub(crate) devices: Option<Arc<RoaringBitmap>>,
 }
 
 /// Sent by the engine after a bind was committed. The reply says that the live session, if there
@@ -225,6 +235,22 @@ impl Handler<Broadcast> for Shard {
         for ordinal in devices.iter() {
             if let Some(live) = self.live(Device { app, ordinal }) {
                 live.broadcast(&log);
+            }
+        }
+    }
+}
+
+impl Handler<Withdrawn> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, Withdrawn { app, seq, devices }: Withdrawn, _: &mut Context<Self>) {
+        let Some(devices) = devices else {
+            let lives = self.env.registry.borrow().part(app, 0, 1);
+            return lives.iter().for_each(|live| live.withdrawn(seq));
+        };
+        for ordinal in devices.iter() {
+            if let Some(live) = self.live(Device { app, ordinal }) {
+                live.withdrawn(seq);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod endpoints;
 pub mod events;
+pub mod revokes;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

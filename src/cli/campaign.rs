@@ -117,8 +117,8 @@ struct Create {
     json: bool,
 }
 
-/// Between two looks of `watch`.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two watches.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub async fn run(args: Args) -> Result<(), Failure> {
     match args.command {
@@ -209,18 +209,18 @@ fn row(campaign: &CampaignView) -> Vec<String> {
 
 async fn watch(one: &One) -> Result<(), Failure> {
     let client = one.server.connect()?.client;
-    let mut shown = None;
+    let mut heard: Option<String> = None;
     loop {
-        let campaign = client.campaign(&one.id).await.map_err(failure)?;
-        let now = (campaign.state, campaign.counts);
-        if shown != Some(now) {
+        let mut watch = client.watch_campaign(&one.id, heard.as_deref()).await.map_err(failure)?;
+        while let Some(campaign) = watch.next().await.map_err(failure)? {
             show(&campaign, one.json)?;
-            shown = Some(now);
+            if campaign.state.is_terminal() {
+                return Ok(());
+            }
         }
-        if campaign.state.is_terminal() {
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
+        // The server stops, or a proxy ended it: on from there.
+        heard = watch.id().map(str::to_owned);
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

@@ -1,17 +1,28 @@
-//! `carillon message ID`: what became of a message, step by step.
+//! `carillon message`: what became of a message, step by step; and taking it back.
 
+use carillon_sdk::api::revokes::Revoked;
 use carillon_sdk::api::{MessageView, TargetView};
+use carillon_sdk::client::server::RevokeFrom;
 use carillon_sdk::{DeviceId, MessageId, UserId};
 
-use super::exit::Failure;
+use super::exit::{Code, Failure};
 use super::out;
 use super::server::{ServerArgs, failure};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    read: Read,
+}
+
+#[derive(Debug, clap::Args)]
+struct Read {
     /// As `push` printed it
-    #[arg(value_name = "ID")]
-    id: MessageId,
+    #[arg(value_name = "ID", required = true)]
+    id: Option<MessageId>,
     #[command(flatten)]
     server: ServerArgs,
     /// One JSON object a page of targets
@@ -19,13 +30,63 @@ pub struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Take it back: from all, or from one it was for
+    Revoke {
+        /// As `push` printed it
+        #[arg(value_name = "ID")]
+        id: MessageId,
+        /// From this device alone, if the push named it
+        #[arg(long, value_name = "DEVICE", conflicts_with = "user")]
+        device: Option<DeviceId>,
+        /// From this user's devices alone, if the push named the user
+        #[arg(long, value_name = "USER")]
+        user: Option<UserId>,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 pub async fn run(args: Args) -> Result<(), Failure> {
-    let server = args.server.connect()?;
+    match (args.command, args.read.id) {
+        (Some(Command::Revoke { id, device, user, server, json }), _) => {
+            let from = match (&device, &user) {
+                (Some(device), _) => RevokeFrom::Device(device),
+                (None, Some(user)) => RevokeFrom::User(user),
+                (None, None) => RevokeFrom::Everybody,
+            };
+            let revoked = server.connect()?.client.revoke_message(id, from).await.map_err(failure)?;
+            told(revoked, json)
+        }
+        (None, Some(id)) => read(id, &args.read.server, args.read.json).await,
+        (None, None) => Err(Failure::new(Code::Usage, "an ID is needed")),
+    }
+}
+
+/// What a revoke came to.
+pub(super) fn told(revoked: Revoked, json: bool) -> Result<(), Failure> {
+    if json {
+        return out::json(&revoked);
+    }
+    let Revoked { withdrawn, told, complete } = revoked;
+    out::line(&format!("{withdrawn} withdrawn, {told} told to withdraw it"))?;
+    if !complete {
+        out::line("it had more deliveries than are looked up: the devices beyond are not told")?;
+    }
+    Ok(())
+}
+
+async fn read(id: MessageId, server: &ServerArgs, json: bool) -> Result<(), Failure> {
+    let server = server.connect()?;
     let mut cursor = None;
     let mut first = true;
     loop {
-        let page = server.client.message(args.id, cursor.as_deref()).await.map_err(failure)?;
-        if args.json {
+        let page = server.client.message(id, cursor.as_deref()).await.map_err(failure)?;
+        if json {
             out::json(&page)?;
         } else {
             if first {

@@ -22,6 +22,7 @@ pub mod server;
 pub mod settings;
 pub mod stats;
 pub mod tag;
+pub mod task;
 pub mod template;
 pub mod token;
 
@@ -63,6 +64,8 @@ pub enum Command {
     List(list::Args),
     /// Where receipts go: make, list, test and replay endpoints
     Endpoint(endpoint::Args),
+    /// Take back whatever went under a task
+    Task(task::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
     /// Make, change, preview and delete templates

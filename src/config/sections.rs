@@ -46,6 +46,7 @@ pub struct Http {
     pub upload_bytes_max: u64,
     pub upload_timeout: Ttl,
     pub uploads_max: usize,
+    pub watchers_max: usize,
     pub header_bytes_max: usize,
     /// Never 0: one a core was asked for by that.
     pub workers: usize,
@@ -222,6 +223,7 @@ fn http(r: &mut Reader<'_>) -> Http {
         upload_bytes_max: r.size("http.upload_bytes_max", 1024..=4 << 30),
         upload_timeout: r.span("http.upload_timeout", Ttl::from_secs(1)..=HOUR),
         uploads_max: r.number("http.uploads_max", 1..=64),
+        watchers_max: r.number("http.watchers_max", 1..=65_536),
         header_bytes_max: fits(r.size("http.header_bytes_max", 1024..=64 << 10)),
         workers: or_cores(r.number("http.workers", 0..=1024)),
         connections_max: r.number("http.connections_max", 1..=1 << 20),
@@ -303,6 +305,7 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         hello_burst: r.number("limits.hello_burst", 1..=u64::from(u32::MAX)),
         hello_timeout: r.span("limits.hello_timeout", Ttl::from_millis(10)..=HOUR),
         shard_mailbox_max: r.number("limits.shard_mailbox_max", 16..=1 << 24),
+        revoke_keep: r.span("limits.revoke_keep", MINUTE..=Ttl::from_secs(30 * 86_400)),
         history_keep: r.span("limits.history_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
         schedules_max: r.number("limits.schedules_max", 1..=100_000),
         schedule_bytes_max: fits(r.size("limits.schedule_bytes_max", 16 << 10..=64 << 20)),

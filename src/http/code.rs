@@ -56,6 +56,8 @@ pub enum Code {
 
     MessageIdInvalid,
     MessageUnknown,
+    RevokeTooLate,
+    TaskUnknown,
     RangeTooLarge,
 
     KeyUnknown,
@@ -88,6 +90,7 @@ pub enum Code {
     CampaignsFull,
     PlanChanged,
     PlanBroken,
+    WatchersFull,
 
     ListUnknown,
     ListInvalid,
@@ -159,6 +162,8 @@ impl Code {
         Self::Offline,
         Self::MessageIdInvalid,
         Self::MessageUnknown,
+        Self::RevokeTooLate,
+        Self::TaskUnknown,
         Self::RangeTooLarge,
         Self::KeyUnknown,
         Self::KeysFull,
@@ -188,6 +193,7 @@ impl Code {
         Self::CampaignsFull,
         Self::PlanChanged,
         Self::PlanBroken,
+        Self::WatchersFull,
         Self::ListUnknown,
         Self::ListInvalid,
         Self::ListInUse,
@@ -230,7 +236,7 @@ impl Code {
         match self {
             Self::Busy | Self::IdempotencyInFlight | Self::QueueFull | Self::RateLimited => Some(1),
             Self::Unavailable | Self::OutcomeUnknown | Self::DiskFull => Some(5),
-            Self::NoncesFull | Self::BroadcastsFull => Some(10),
+            Self::NoncesFull | Self::WatchersFull | Self::BroadcastsFull => Some(10),
             _ => None,
         }
     }
@@ -287,6 +293,8 @@ impl Code {
             Self::UserUnknown => ("user_unknown", 404, "There is no such user"),
             Self::MessageIdInvalid => ("message_id_invalid", 400, "The message id is not a UUID"),
             Self::MessageUnknown => ("message_unknown", 404, "There is no such message"),
+            Self::TaskUnknown => ("task_unknown", 404, "There is no such task"),
+            Self::RevokeTooLate => ("revoke_too_late", 409, "It was pushed too long ago to be revoked"),
             Self::RangeTooLarge => ("range_too_large", 400, "The answer would be too long"),
             Self::KeyUnknown => ("key_unknown", 404, "There is no such key"),
             Self::KeysFull => ("keys_full", 409, "The app has as many live keys as it may have"),
@@ -339,6 +347,7 @@ impl Code {
             Self::CampaignsFull => ("campaigns_full", 409, "The app has as many campaigns as it may have"),
             Self::PlanChanged => ("plan_changed", 409, "Content or targets are not those of this plan"),
             Self::PlanBroken => ("plan_broken", 409, "The plan says what would go wrong"),
+            Self::WatchersFull => ("watchers_full", 429, "As many watch campaigns as may"),
             Self::ListUnknown => ("list_unknown", 404, "There is no such list"),
             Self::ListInvalid => ("list_invalid", 400, "The list cannot be read"),
             Self::ListInUse => ("list_in_use", 409, "A campaign uses the list"),

@@ -30,6 +30,7 @@ mod problem;
 mod pushes;
 pub(crate) mod rate;
 mod registering;
+mod revokes;
 mod routes;
 mod schedules;
 mod settings;
@@ -43,6 +44,7 @@ mod version;
 use std::io;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -52,6 +54,7 @@ use actix_web::{App, HttpServer, web};
 use carillon_actors::engine::Engine;
 use carillon_sdk::KeyId;
 use carillon_sdk::api::DeviceAddresses;
+use tokio::sync::Semaphore;
 
 use crate::{config, mpaas};
 pub use code::Code;
@@ -74,6 +77,8 @@ pub struct State {
     pub(crate) auth_failures: Buckets<IpAddr>,
     registering: Registering,
     spool: Spool,
+    /// Seats of those who watch campaigns.
+    watchers: Arc<Semaphore>,
 }
 
 impl State {
@@ -88,6 +93,7 @@ impl State {
         data_dir: &Path,
     ) -> Self {
         Self {
+            watchers: Arc::new(Semaphore::new(http.watchers_max)),
             spool: Spool::new(data_dir, http.uploads_max),
             engine,
             addresses,

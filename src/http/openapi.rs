@@ -10,9 +10,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
-use super::schedules;
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{audiences, campaigns, endpoints, events, lists, tags};
+use super::{revokes, schedules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,8 @@ use super::{audiences, campaigns, endpoints, events, lists, tags};
         pushes::create,
         pushes::batch::batch,
         messages::read,
+        revokes::message,
+        revokes::task,
         endpoints::create,
         endpoints::list,
         endpoints::read,
@@ -44,6 +46,7 @@ use super::{audiences, campaigns, endpoints, events, lists, tags};
         campaigns::list,
         campaigns::create,
         campaigns::read,
+        campaigns::watch::watch,
         campaigns::plan,
         campaigns::apply,
         campaigns::pause,

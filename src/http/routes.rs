@@ -5,6 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
+use super::revokes;
 use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
@@ -57,8 +58,9 @@ use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, Re
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
-    ListsFull, PlanBroken, PlanChanged,
+    ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
+use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
 const PUSH: &[Code] = &[
@@ -123,6 +125,9 @@ const APPLY: &[Code] =
 
 const TELL: &[Code] = &[CampaignUnknown, CampaignState];
 
+const REVOKE: &[Code] =
+    &[MessageIdInvalid, MessageUnknown, RevokeTooLate, DeviceIdInvalid, UserIdInvalid, QueryInvalid];
+
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
 const DEVICE_TAGS: &[Code] = &[DeviceIdInvalid, DeviceUnknown, TagInvalid, TagsFull];
@@ -176,6 +181,10 @@ pub(super) const ROUTES: &[Entry] = &[
         &[MessageIdInvalid, MessageUnknown, QueryInvalid, CursorInvalid],
         || web::get().to(messages::read),
     ),
+    entry("DELETE", "/v1/messages/{id}", Key(Scope::Push), REVOKE, || web::delete().to(revokes::message)),
+    entry("DELETE", "/v1/tasks/{task}", Key(Scope::Push), &[TaskUnknown, RevokeTooLate], || {
+        web::delete().to(revokes::task)
+    }),
     entry("POST", "/v1/endpoints", Key(Scope::Manage), &[EndpointInvalid, EndpointsFull], || {
         web::post().to(endpoints::create)
     }),
@@ -218,6 +227,9 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns", Key(Scope::Push), CAMPAIGN, || web::post().to(campaigns::create)),
     entry("GET", "/v1/campaigns/{id}", Key(Scope::Read), &[CampaignUnknown], || {
         web::get().to(campaigns::read)
+    }),
+    entry("GET", "/v1/campaigns/{id}/events", Key(Scope::Read), &[CampaignUnknown, WatchersFull], || {
+        web::get().to(campaigns::watch::watch)
     }),
     entry("POST", "/v1/campaigns/{id}/plan", Key(Scope::Push), &[CampaignUnknown], || {
         web::post().to(campaigns::plan)

@@ -102,12 +102,7 @@ pub(crate) async fn serve(
     payload: web::Payload,
 ) -> HttpResponse {
     let ticket = Ticket::of(&request);
-    let work = AssertUnwindSafe(call(&state, &request, payload, &ticket)).catch_unwind();
-    let (action, mut response) = work.await.unwrap_or_else(|_| {
-        // The panic's own words are in the log already: the hook wrote them.
-        let fault = Fault::new(Kind::Internal, "Something failed in the server.");
-        ("other", fault.respond(&ticket.request_id, &ticket.host))
-    });
+    let (action, mut response) = unpanicked(call(&state, &request, payload, &ticket), &ticket).await;
     let failed = response.extensions_mut().remove::<Failed>().is_some();
     let outcome = match response.status().as_u16() {
         200 if failed => "failed",
@@ -122,6 +117,18 @@ pub(crate) async fn serve(
 
 /// Marks an answer of HTTP 200 that says no.
 struct Failed;
+
+/// The answer, also of what dies on its way to one.
+async fn unpanicked(
+    work: impl Future<Output = (&'static str, HttpResponse)>,
+    ticket: &Ticket,
+) -> (&'static str, HttpResponse) {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        // The panic's own words are in the log already: the hook wrote them.
+        let fault = Fault::new(Kind::Internal, "Something failed in the server.");
+        ("other", fault.respond(&ticket.request_id, &ticket.host))
+    })
+}
 
 async fn call(
     state: &web::Data<State>,
@@ -201,6 +208,16 @@ mod tests {
         assert!(!is(Method::GET, "/", None, false), "the index page");
         assert!(!is(Method::GET, "/", Some("X-Action=1"), false));
         assert!(!is(Method::POST, "/v1/pushes", None, true));
+    }
+
+    #[actix_web::test]
+    async fn a_call_that_panics_is_an_internal_error_in_json() {
+        let ticket = Ticket { request_id: upper_uuid(None), host: "h:1".to_owned() };
+        let (_, response) = unpanicked(async { panic!("on purpose") }, &ticket).await;
+        assert_eq!(response.status(), 500);
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&body["Code"], &body["RequestId"]), (&"InternalError".into(), &ticket.request_id.into()));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn cyclic(call: &Call, content: &Map<String, Value>) -> Result<Strategy, String>
 }
 
 /// The face's own zone, or the app's where that is to hold.
-fn zone(call: &Call) -> String {
+pub(super) fn zone(call: &Call) -> String {
     let own = &call.state.mpaas.time_zone;
     if own.is_empty() { call.state.engine.settings(call.app).time_zone } else { own.clone() }
 }

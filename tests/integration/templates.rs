@@ -1,6 +1,7 @@
 //! Templates: kept, changed, previewed, and pushed in.
 
 use carillon_sdk::api::PushRequest;
+use carillon_sdk::api::batch::{BatchEntry, PushBatch};
 use carillon_sdk::api::templates::{PreviewTemplate, WriteTemplate};
 use carillon_sdk::client::server::Error;
 
@@ -149,7 +150,8 @@ async fn another_apps_template_does_not_exist() {
         "template_unknown"
     );
     assert!(other.api.templates(None).await.unwrap().templates.is_empty());
-    assert!(other.api.audit_log(None).await.unwrap().entries.is_empty());
+    let log = other.api.audit_log(None).await.unwrap().entries;
+    assert!(log.iter().all(|entry| entry.what == "key.create"), "{log:?}");
 }
 
 #[tokio::test]
@@ -168,4 +170,90 @@ async fn the_audit_log_has_exactly_what_was_done_to_templates() {
     for entry in log {
         assert_eq!((entry.who.as_str(), entry.from.as_deref()), (app.key_id.as_str(), Some("127.0.0.1")));
     }
+}
+
+fn entry(user: &str, pairs: &[(&str, &str)]) -> BatchEntry {
+    BatchEntry { user: Some(user.parse().unwrap()), values: values(pairs), ..BatchEntry::default() }
+}
+
+fn batch(entries: Vec<BatchEntry>) -> PushBatch {
+    PushBatch {
+        template: Some("parcel".to_owned()),
+        values: values(&[("shop", "Blum")]),
+        entries,
+        ..PushBatch::default()
+    }
+}
+
+#[tokio::test]
+async fn a_batch_reaches_each_in_its_own_words_once_under_one_task() {
+    let server = Server::start().await;
+    let app = server.app();
+    app.api.create_template(&parcel()).await.unwrap();
+    let mut phones = Vec::new();
+    for user in ["ann", "ben"] {
+        let phone = Phone::new(&server, &app, &format!("phone-of-{user}")).await;
+        app.bind(phone.id(), user).await;
+        phones.push(phone);
+    }
+    let ann = BatchEntry { key: Some("p7".to_owned()), ..entry("ann", &[("name", "Ann"), ("id", "7")]) };
+    let own = Some(serde_json::json!({"own": true}));
+    let ben =
+        BatchEntry { data: own.clone(), ..entry("ben", &[("name", "Ben"), ("id", "8"), ("shop", "Eis")]) };
+    let gone = BatchEntry { device: Some("gone".parse().unwrap()), user: None, ..ann.clone() };
+    let asked = batch(vec![ann, ben, gone]);
+    let answer = app.api.push_batch(&asked, Some("noon")).await.unwrap();
+    assert_eq!((answer.accepted, answer.entries[2].code.as_deref()), (2, Some("device_unknown")));
+    let again = app.api.push_batch(&asked, Some("noon")).await.unwrap();
+    assert_eq!(again, answer);
+
+    let came = phones[0].receive("A parcel for Ann").await;
+    assert_eq!(
+        (came.body.as_deref(), came.data),
+        (Some("It is from Blum."), Some(serde_json::json!({"kind": "parcel"})))
+    );
+    let came = phones[1].receive("A parcel for Ben").await;
+    assert_eq!((came.body.as_deref(), came.data), (Some("It is from Eis."), own));
+    // The same key for the same recipient is the same message, though the request is another.
+    let keyed = BatchEntry { key: Some("p7".to_owned()), ..entry("ann", &[("name", "Anna"), ("id", "7")]) };
+    let repeated = app.api.push_batch(&batch(vec![keyed]), None).await.unwrap();
+    assert_eq!(repeated.entries[0].message_id, answer.entries[0].message_id);
+    for phone in &mut phones {
+        phone.expect_nothing().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_anything_wrong_sends_nothing_and_says_what() {
+    let server = Server::start().await;
+    let app = server.app();
+    app.api.create_template(&parcel()).await.unwrap();
+    let good = || entry("ann", &[("name", "Ann"), ("id", "7")]);
+    let wrong = batch(vec![good(), entry("ben", &[("name", "Ben")]), entry("cy", &[])]);
+    let Err(Error::Problem(problem)) = app.api.push_batch(&wrong, None).await else { panic!("a problem") };
+    let places: Vec<_> = problem.errors.iter().map(|at| at.pointer.as_str()).collect();
+    assert_eq!(places, ["/entries/1/values/id", "/entries/2/values/name", "/entries/2/values/id"]);
+    assert_eq!(problem.code, "variable_missing");
+    assert!(problem.detail.starts_with("ben "), "{problem:?}");
+
+    let entries = |count: usize| (0..count).map(|n| entry(&format!("u{n}"), &[("name", "x"), ("id", "1")]));
+    let long = "x".repeat(5_000);
+    let cases = [
+        (batch(vec![]), "targets_too_many"),
+        (batch(entries(1_001).collect()), "targets_too_many"),
+        (batch(vec![good(), good()]), "target_duplicate"),
+        (batch(vec![good(), BatchEntry { user: None, ..good() }]), "target_invalid"),
+        (batch(vec![good(), BatchEntry { key: Some(String::new()), ..good() }]), "body_invalid"),
+        (batch(vec![good(), entry("ben", &[("name", &long), ("id", "1")])]), "payload_too_large"),
+        (PushBatch { ttl_s: Some(0), ..batch(vec![good()]) }, "ttl_out_of_range"),
+        (PushBatch { title: Some("own".to_owned()), ..batch(vec![good()]) }, "body_invalid"),
+        (PushBatch { template: None, ..batch(vec![good()]) }, "content_missing"),
+        (PushBatch { template: Some("none".to_owned()), ..batch(vec![good()]) }, "template_unknown"),
+    ];
+    for (asked, expected) in cases {
+        assert_eq!(code(app.api.push_batch(&asked, None)).await, expected);
+    }
+    assert_eq!(code(app.api.user(&"ann".parse().unwrap())).await, "user_unknown", "nothing was sent");
+    let all = app.api.push_batch(&batch(entries(1_000).collect()), None).await.unwrap();
+    assert_eq!(all.accepted, 1_000);
 }

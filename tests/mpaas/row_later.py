@@ -100,3 +100,60 @@ def _(server):
     ]:
         strategy = {"strategy_type": 2, "strategy_content": json.dumps(bad)}
         failed(app.simple({"ann": "k"}, **strategy), "3028")
+
+
+def revoke_message(app, key, target):
+    request = m.RevokePushMessageRequest(**app.tenant, message_id=key, target_id=target)
+    return app.client.revoke_push_message(request).body
+
+
+def revoke_task(app, task):
+    return app.client.revoke_push_task(m.RevokePushTaskRequest(**app.tenant, task_id=task)).body
+
+
+@row("revoke message: offline, revoked, connected: nothing; what shows it is told; a failed one is not revoked")
+def _(server):
+    app = server.app()
+    phone = app.device("phone")
+    ok(app.simple({"phone": "k1"}, delivery=1, title="revoked"))
+    ok(app.simple({"ann": "k2"}, title="revoked too"))
+    ok(revoke_message(app, "k1", "phone"))
+    ok(revoke_message(app, "k2", "ann"))
+    app.bind("phone", "ann")
+    phone.connect()
+    phone.nothing_waits()
+    message = ok(app.simple({"phone": "k3"}, delivery=1)).push_result.data
+    assert phone.push()["message_id"] == message
+    eventually("the ack", lambda: app.native("GET", f"/v1/messages/{message}")["counts"].get("delivered"))
+    ok(revoke_message(app, "k3", "phone"))
+    assert phone.receive("revoke")["message_id"] == message
+    failed(revoke_message(app, "none", "phone"), "3028")
+    failed(revoke_message(app, "k3", "nobody"), "3028")
+    ok(app.simple({"bob": "k4"}, expired_seconds=1))
+    time.sleep(1.2)  # the validity itself has to pass
+    expired = lambda: revoke_message(app, "k4", "bob").push_result.success is False
+    eventually("it to have expired", expired)
+    failed(revoke_message(server.app(), "k3", "phone"), "3028")
+
+
+@row("revoke task: a broadcast and a multiple push by PushResult.Data, and the rest never comes")
+def _(server):
+    app = server.app()
+    app.template("t", "Hi #name#")
+    values = {"template_key_value": json.dumps({"name": "all"})}
+    here, away = app.device("here").connect(), app.device("away")
+    task = ok(app.broadcast("b1", "t", **values)).push_result.data
+    message = here.push()["message_id"]
+    ok(revoke_task(app, task))
+    assert here.receive("revoke")["message_id"] == message
+    away.connect()
+    away.nothing_waits()
+    late = app.device("late").connect()
+    late.nothing_waits()
+    task = ok(app.multiple([("ann", "k1", {"name": "Ann"}, None)], "t")).push_result.data
+    ok(revoke_task(app, task))
+    app.bind("here", "ann")
+    here.nothing_waits()
+    failed(revoke_task(app, "1"), "3028")
+    failed(revoke_task(app, "no task"), "3028")
+    failed(revoke_task(server.app(), task), "3028")

@@ -12,13 +12,14 @@ import sys
 import row_analysis
 import row_devices
 import row_later
+import row_owner
 import row_pushes
 import row_templates
 import row_wire
 import rows
 from world import Server
 
-assert all([row_wire, row_devices, row_pushes, row_templates, row_later, row_analysis])
+assert all([row_wire, row_devices, row_pushes, row_templates, row_later, row_owner, row_analysis])
 
 
 def main():

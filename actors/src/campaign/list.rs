@@ -255,6 +255,7 @@ fn counted(before: &Done, batch: &Batch, outcomes: &[Enqueued]) -> Done {
             }
             Enqueued::QueueFull => "queue_full",
             Enqueued::Gone => "device_unknown",
+            Enqueued::Revoked => "revoked",
         };
         *refused.entry(code.to_owned()).or_default() += 1;
     }

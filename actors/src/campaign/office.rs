@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use actix::dev::SendError;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use ahash::AHashMap;
 use tokio::sync::oneshot;
@@ -64,16 +65,26 @@ impl Do {
     }
 }
 
-/// Sent by a runner that has nothing to do any more. No reply: it is told to finish, after whatever
-/// was sent to it before.
+/// Sent by a runner that has nothing to do any more, when it had done so many jobs. No reply: unless
+/// it was given more meanwhile, it is told to finish.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Rested(pub(super) Key, pub(super) Life);
+pub(super) struct Rested {
+    pub(super) key: Key,
+    pub(super) life: Life,
+    pub(super) done: u64,
+}
+
+/// A runner, and how many jobs it was given.
+struct Employed {
+    address: Addr<Runner>,
+    given: u64,
+}
 
 pub(crate) struct Office {
     shared: Arc<Shared>,
     notices: Arc<Notices<Key>>,
-    runners: Children<Key, Addr<Runner>>,
+    runners: Children<Key, Employed>,
     budget: Budget,
     /// Of runners that died.
     budgets: AHashMap<Key, Budget>,
@@ -97,12 +108,12 @@ impl Office {
         })
     }
 
-    fn runner(&mut self, key: Key, ctx: &Context<Self>) -> &Addr<Runner> {
+    fn runner(&mut self, key: Key, ctx: &Context<Self>) -> &mut Employed {
         if self.runners.get_mut(&key).is_none() {
             let life = self.runners.next_life();
             let obituary = Obituary::new(key, life, Arc::clone(&self.notices));
-            let runner = Runner::start(Arc::clone(&self.shared), key, life, ctx.address(), obituary);
-            self.runners.insert(key, runner, life);
+            let address = Runner::start(Arc::clone(&self.shared), key, life, ctx.address(), obituary);
+            self.runners.insert(key, Employed { address, given: 0 }, life);
         }
         // Made just above, where there was none.
         self.runners.get_mut(&key).expect("the runner is there")
@@ -119,7 +130,7 @@ impl Office {
             let what = What::Fail("its runner panicked again and again");
             let fail = Do { key, what, by: By::server(), reply };
             // It was made just now, and its mailbox is empty.
-            let _ = runner.try_send(fail).is_ok();
+            let _ = runner.give(fail).is_ok();
         }
     }
 }
@@ -141,8 +152,18 @@ impl Drop for Office {
     fn drop(&mut self) {
         for runner in self.runners.values() {
             // One too busy to hear it finds that its office is gone.
-            let _ = runner.try_send(Finish).is_ok();
+            let _ = runner.address.try_send(Finish).is_ok();
         }
+    }
+}
+
+impl Employed {
+    /// Gives it a job, or the job back when it has too many.
+    #[expect(clippy::result_large_err, reason = "the job is given back whole, and moved either way")]
+    fn give(&mut self, job: Do) -> Result<(), Do> {
+        self.address.try_send(job).map_err(SendError::into_inner)?;
+        self.given += 1;
+        Ok(())
     }
 }
 
@@ -156,8 +177,8 @@ impl Handler<Do> for Office {
             let _ = job.reply.send(Err(refusal));
             return;
         }
-        if let Err(full) = self.runner(job.key, ctx).try_send(job) {
-            full.into_inner().refuse();
+        if let Err(job) = self.runner(job.key, ctx).give(job) {
+            job.refuse();
         }
     }
 }
@@ -165,11 +186,10 @@ impl Handler<Do> for Office {
 impl Handler<Rested> for Office {
     type Result = ();
 
-    fn handle(&mut self, Rested(key, life): Rested, _: &mut Context<Self>) {
-        if let Some(runner) = self.runners.bury(&key, life)
-            && runner.try_send(Finish).is_err()
-        {
-            // Work has come meanwhile: it rests again when that is done.
+    fn handle(&mut self, Rested { key, life, done }: Rested, _: &mut Context<Self>) {
+        let Some(runner) = self.runners.bury(&key, life) else { return };
+        // One with a job in its mailbox rests again when that is done.
+        if runner.given != done || runner.address.try_send(Finish).is_err() {
             self.runners.insert(key, runner, life);
         }
     }
@@ -214,7 +234,7 @@ impl Handler<CrashRunner> for Office {
     fn handle(&mut self, _: CrashRunner, _: &mut Context<Self>) {
         if let Some(runner) = self.runners.values().next() {
             // One too busy to hear this is not crashed: the caller sees that it lives.
-            let _ = runner.try_send(Crash).is_ok();
+            let _ = runner.address.try_send(Crash).is_ok();
         }
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Runner {
     /// Its zero on tokio time.
     began: tokio::time::Instant,
     timer: Option<SpawnHandle>,
+    /// Jobs it was given and has done.
+    done: u64,
     _obituary: Obituary<Key>,
 }
 
@@ -53,7 +55,7 @@ impl Runner {
             let pace = keep::read(&shared.store, key.0, key.1)
                 .map_or(Pace::default(), |kept| kept.campaign.spec.pace);
             let (bucket, began) = (Bucket::new(pace, 0), tokio::time::Instant::now());
-            Self { shared, key, life, office, bucket, began, timer: None, _obituary: obituary }
+            Self { shared, key, life, office, bucket, began, timer: None, done: 0, _obituary: obituary }
         })
     }
 
@@ -91,7 +93,7 @@ impl Runner {
         self.shared.board.rests(self.key);
         if !self.office.connected() {
             ctx.stop();
-        } else if self.office.try_send(Rested(self.key, self.life)).is_err() {
+        } else if self.office.try_send(Rested { key: self.key, life: self.life, done: self.done }).is_err() {
             self.after(Ttl::from_secs(1), ctx);
         }
     }
@@ -114,6 +116,7 @@ impl Handler<Do> for Runner {
         ctx.wait(done.into_actor(self).map(move |outcome, this, ctx| {
             // A caller who hung up asks again: every order may be repeated.
             let _ = reply.send(outcome);
+            this.done += 1;
             this.step(ctx);
         }));
     }

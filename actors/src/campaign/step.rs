@@ -76,6 +76,8 @@ async fn forward(shared: &Arc<Shared>, key: Key, kept: &Kept, allowed: u64) -> R
         State::Running | State::Paused | State::Holding if now >= applied.expires_at => {
             turn(shared, key, kept, State::Settling).await
         }
+        // Until its operator opens the app again.
+        State::Running if shared.store.is_disabled(key.0) => Ok(Next::After(LOOK).into()),
         State::Running => match &campaign.spec.to {
             To::Audience { .. } => audience::release(shared, key, kept, allowed).await,
             To::List(id) => list::release(shared, key, kept, id, allowed).await,

@@ -14,17 +14,17 @@ const AWAY_AT_LEAST: Ttl = Ttl::from_secs(60);
 const AWAY_PAGE: usize = 1_000;
 
 impl Shared {
+    /// Whether anything may be sent to the app's devices now.
+    pub(crate) fn open(&self, app: App) -> Result<(), Refusal> {
+        if self.store.is_disabled(app) { Err(Refusal::AppDisabled) } else { Ok(()) }
+    }
+
     pub(crate) fn away_for(&self) -> Ttl {
         Ttl::from_millis(AWAY_AT_LEAST.as_millis() + self.jitter(AWAY_AT_LEAST).as_millis())
     }
 }
 
 impl Engine {
-    /// Whether anything may be sent to the app's devices now.
-    pub(super) fn open(&self, app: App) -> Result<(), Refusal> {
-        if self.shared.store.is_disabled(app) { Err(Refusal::AppDisabled) } else { Ok(()) }
-    }
-
     /// Sends away every device of an app that was just disabled. They come back in a while, each at
     /// a moment of its own, and are let in once the app is enabled again.
     pub async fn send_away(&self, app: App) {

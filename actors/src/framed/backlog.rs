@@ -80,6 +80,16 @@ impl Backlog {
         seqs
     }
 
+    /// Leaves one place out, unless it is begun; true when it was there.
+    pub(super) fn hold_back(&mut self, seq: Seq) -> bool {
+        let mut found = false;
+        self.retain(|due| {
+            found |= due.seq == seq;
+            due.seq != seq
+        });
+        found
+    }
+
     fn retain(&mut self, mut keep: impl FnMut(&Due) -> bool) {
         let mut begun = self.begun > 0;
         let mut left_out = 0;

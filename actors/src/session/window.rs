@@ -9,7 +9,7 @@ use crate::model::{Due, Owner, Seq};
 pub(super) struct Flight {
     pub(super) due: Due,
     sent_ms: u64,
-    /// Its user is no longer bound here: an ack still counts, nothing else does.
+    /// Its user is no longer bound here, or it was revoked: an ack is still heard, nothing else is.
     withdrawn: bool,
 }
 
@@ -98,6 +98,21 @@ impl Window {
             on_wire
         });
         self.flights = flights;
+    }
+
+    /// Closes one flight: it is due no more. One that never reached the wire is gone.
+    pub(super) fn hold_back(&mut self, seq: Seq, is_unwritten: bool) {
+        let Some(at) = self.flights.iter().position(|flight| flight.due.seq == seq && !flight.withdrawn)
+        else {
+            return;
+        };
+        let mut flight = self.flights.remove(at);
+        self.leave(&flight);
+        if !is_unwritten {
+            flight.withdrawn = true;
+            self.withdrawn += 1;
+            self.flights.insert(at, flight);
+        }
     }
 
     /// Goes over what is unacked for long: after the ack timeout, online-only and expired pushes

@@ -75,7 +75,8 @@ impl Partition {
         if let Some(entry) = planned {
             return work.answer(reply, entry.view());
         }
-        let people = self.people(app).filter(|_| !self.is_log_full(app));
+        let revoked = message.task.is_some_and(|task| self.shared.revoked.has(app, task));
+        let people = self.people(app).filter(|_| !revoked && !self.is_log_full(app));
         let Some(people) = people else {
             // Whoever asked may have gone.
             let _ = reply.send(Err(Error::Exists));
@@ -130,12 +131,14 @@ impl Partition {
     }
 
     fn is_log_full(&self, app: App) -> bool {
-        self.shared.logs.of(app).len() >= self.shared.limits.broadcasts_max
+        let log = self.shared.logs.of(app);
+        let live = log.iter().filter(|entry| entry.due.revokes.is_none() && !entry.is_revoked());
+        live.count() >= self.shared.limits.broadcasts_max
     }
 
     /// In the log before the commit, so that a device connecting now finds it; due to nobody until
     /// the commit is made.
-    fn open_entry(
+    pub(super) fn open_entry(
         &mut self,
         message: &Arc<Message>,
         devices: u32,
@@ -145,7 +148,8 @@ impl Partition {
         let seq = self.shared.draw();
         self.drawn = seq;
         let entry = Arc::new(entry(Arc::new(Encoded::new(message, None, seq, None))));
-        let row = BroadcastRow { message: message.as_ref(), devices, reach: entry.reach.clone() };
+        let row =
+            BroadcastRow { message: message.as_ref(), devices, reach: entry.reach.clone(), revoked: false };
         work.batch.put(keys::broadcast(message.app, seq), encode(&row));
         self.shared.logs.push(Arc::clone(&entry));
         entry
@@ -160,7 +164,7 @@ impl Partition {
             self.drawn = seq;
             let first = work.records.len();
             record_groups(work, &entry, &people.groups(), devices.clone(), Step::Accepted, None);
-            let head = MessageHead { lane: entry.due.lane, expires_at: entry.due.expires_at };
+            let head = MessageHead::of(&entry.due);
             work.records[first..].iter_mut().for_each(|record| record.message = Some(head));
             let all = entry.released() | &devices;
             for chunk in chunks_of(&devices) {
@@ -191,7 +195,7 @@ impl Partition {
         }
     }
 
-    fn take_in(
+    pub(super) fn take_in(
         &mut self,
         entry: &Entry,
         fresh: Fresh,
@@ -234,7 +238,7 @@ impl Partition {
         record_groups(work, entry, &groups, ended.unsettled, verdict, None);
     }
 
-    fn drop_entry(&mut self, entry: &Entry) {
+    pub(super) fn drop_entry(&mut self, entry: &Entry) {
         let (app, seq) = (entry.app, entry.due.seq);
         self.shared.logs.remove(app, seq);
         self.pending.owe(Owed::Delete { key: keys::broadcast(app, seq) });
@@ -261,14 +265,15 @@ impl Partition {
 
 pub(super) fn reject(entry: &Entry, ordinal: u32, group: Option<&Group>, work: &mut Work) {
     if entry.reject(ordinal) {
-        let (whom, reason) = (Whom::Device(ordinal), Some(Reason::DeviceDeleted));
+        // As a group, by which a start knows verdicts that the chunks do not have yet.
+        let (whom, reason) = (Whom::Group([ordinal].into()), Some(Reason::DeviceDeleted));
         work.record(entry.story(), whom, group.cloned(), Step::Rejected, reason);
     }
 }
 
 impl Work {
     /// Takes in what is to be let go with this commit; how many of these were not yet.
-    fn let_go(&mut self, entry: &Arc<Entry>, devices: RoaringBitmap) -> u64 {
+    pub(super) fn let_go(&mut self, entry: &Arc<Entry>, devices: RoaringBitmap) -> u64 {
         let mut devices = entry.releasable(devices);
         let seq = entry.due.seq;
         let with = self.released.iter_mut().find(|released| released.entry.due.seq == seq);
@@ -290,7 +295,7 @@ impl Work {
     }
 }
 
-fn record_groups(
+pub(super) fn record_groups(
     work: &mut Work,
     entry: &Entry,
     groups: &[(Group, RoaringBitmap)],
@@ -314,6 +319,6 @@ fn record_groups(
 
 impl Entry {
     pub(super) fn story(&self) -> Story {
-        Story { app: self.app, id: self.due.id, push_type: self.due.push_type, task: self.due.task }
+        Story::of_due(self.app, &self.due)
     }
 }

@@ -28,6 +28,7 @@ pub(super) const DEVICE_PENDING: u8 = b'd';
 pub(super) const REPEAT: u8 = b'm';
 pub(super) const SEQ: u8 = b'q';
 pub(super) const COMMIT: u8 = b'n';
+pub(super) const REVOKED: u8 = b't';
 pub(super) const USER_PENDING: u8 = b'u';
 pub(super) const LAYOUT: u8 = b'v';
 pub(super) const MESSAGE: u8 = b'x';
@@ -221,6 +222,18 @@ pub(super) fn audit(app: App, seq: Seq) -> Key {
 #[must_use]
 pub(super) fn task(app: App, task: Task) -> Key {
     key(TASK, &[&app.0.to_be_bytes(), &task.0.to_be_bytes()])
+}
+
+/// A task that was revoked.
+#[must_use]
+pub(super) fn revoked(app: App, task: Task) -> Key {
+    key(REVOKED, &[&app.0.to_be_bytes(), &task.0.to_be_bytes()])
+}
+
+#[must_use]
+pub(super) fn parse_revoked(key: &[u8]) -> Option<(App, Task)> {
+    let (app, task) = key.get(1..)?.split_first_chunk::<4>()?;
+    Some((App(u32::from_be_bytes(*app)), Task(u64::from_be_bytes(*task.first_chunk()?))))
 }
 
 #[must_use]

@@ -125,6 +125,7 @@ fn partition(
     let promised = number(&rows, keys::SEQ)?.unwrap_or(0);
     let commits = take_back(&mut rows, &mut history, no)?;
     shared.seq.fetch_max(promised, Ordering::SeqCst);
+    revoked_tasks(shared, &rows)?;
     objects(shared, &rows)?;
     answers(shared, &rows)?;
     nonces(shared, &rows)?;
@@ -247,7 +248,9 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
         if row.reach == Reach::Unrecorded {
             unrecorded.push((app, seq, row));
         } else {
-            shared.logs.push(Arc::new(LogEntry::new(app, due, row.reach)));
+            let entry = LogEntry::new(app, due, row.reach);
+            entry.found(row.revoked);
+            shared.logs.push(Arc::new(entry));
         }
         Ok(())
     })?;
@@ -283,7 +286,16 @@ fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pe
     let value = encode(&BroadcastRow { reach, ..row });
     pending.owe(Owed::Put { key: keys::broadcast(app, seq), value });
     entry.release(&judged.fitting, seq);
+    entry.found(false);
     shared.logs.push(entry);
+}
+
+fn revoked_tasks(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::REVOKED, |key, value| {
+        let (app, task) = keys::parse_revoked(key).ok_or_else(no_key)?;
+        shared.revoked.insert(app, task, decode(value)?, false);
+        Ok(())
+    })
 }
 
 fn objects(shared: &Shared, rows: &Rows) -> Result<(), Failed> {

@@ -26,6 +26,7 @@ mod queues;
 mod reading;
 mod recover;
 mod registry;
+mod revokes;
 mod seal;
 mod sessions;
 mod shared;
@@ -66,6 +67,7 @@ pub use self::log::{EntryView, Log, LogEntry};
 pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored};
 #[doc(hidden)]
 pub use self::open::Parts;
+pub use self::revokes::{RevokeOutcome, Revoked};
 pub use self::tasks::{TaskInfo, TaskView};
 pub use self::tenants::NO_APP;
 
@@ -128,6 +130,8 @@ pub trait Hints: Send + Sync {
     fn due(&self, shard: ShardNo, hints: Vec<DueHint>);
     /// To every shard: the entry was let go to these devices.
     fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>);
+    /// To every shard: this place is due no more to these devices of the app, or to none of them.
+    fn withdrawn(&self, app: App, seq: Seq, devices: Option<Arc<RoaringBitmap>>);
 }
 
 #[derive(Debug, Clone)]
@@ -232,6 +236,8 @@ pub enum Enqueued {
     QueueFull,
     /// The device was deleted.
     Gone,
+    /// Its task was revoked.
+    Revoked,
 }
 
 #[derive(Debug, Clone)]

@@ -170,6 +170,11 @@ impl Objects {
     }
 }
 
+/// An audit entry as it is stored.
+pub(super) fn audit_row(at: Timestamp, audit: Audit) -> Vec<u8> {
+    encode(&AuditRow { at, audit })
+}
+
 impl Partition {
     pub(super) fn change(
         &mut self,
@@ -199,7 +204,7 @@ impl Partition {
             objects.put(app, change, seq.0);
         }
         if let Some(audit) = audit {
-            work.batch.put(keys::audit(app, seq), encode(&AuditRow { at: work.now, audit }));
+            work.batch.put(keys::audit(app, seq), audit_row(work.now, audit));
         }
         work.answer(reply, Changed::Done(seq.0));
     }

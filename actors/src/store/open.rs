@@ -123,6 +123,8 @@ impl Store {
             answers: Arc::default(),
             logs: Default::default(),
             objects: Default::default(),
+            revoked: Default::default(),
+            started_at: now,
             feeds: Default::default(),
             failure: Default::default(),
             seq: AtomicU64::new(0),

@@ -157,6 +157,10 @@ impl Partition {
                     work.answer(reply, vec![super::Enqueued::Gone; targets.len()]);
                     return Ok(());
                 };
+                if message.task.is_some_and(|task| self.shared.revoked.has(message.app, task)) {
+                    work.answer(reply, vec![super::Enqueued::Revoked; targets.len()]);
+                    return Ok(());
+                }
                 let (shared, drawn) = (&self.shared, &mut self.drawn);
                 let draw = || {
                     *drawn = shared.draw();
@@ -177,6 +181,18 @@ impl Partition {
             Write::Release { app, task, devices, reply } => {
                 self.release(app, task, devices, reply, work);
             }
+            Write::RevokeEntry { id, notice, reply } => self.revoke_entry(id, &notice, reply, work)?,
+            Write::Tell { notice, devices, reply } => {
+                let told = self.tell(&notice, devices, work);
+                work.answer(reply, told);
+            }
+            Write::RevokeTask { app, task, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.revoke_task(app, task, audit, reply, work);
+            }
+            Write::TaskRevoked { app, task, reply } => self.task_revoked(app, task, reply, work),
+            // Paid for when this commit was begun.
+            Write::Paid { reply } => work.answer(reply, ()),
             Write::Join { app } => self.join(app, work),
             Write::List { device, user, before, reply } => {
                 if let Some(people) = self.people(device.app) {
@@ -217,6 +233,9 @@ impl Partition {
             work.batch.put(keys::single(keys::COMMIT), self.commits.to_be_bytes().to_vec());
         }
         self.write_history(work)?;
+        if work.verdicts {
+            self.sync_history()?;
+        }
         if !work.batch.is_empty() {
             let began = self.shared.clock.elapsed();
             self.rows.commit(&work.batch)?;
@@ -287,8 +306,16 @@ impl Partition {
         for Released { entry, devices, .. } in work.due.drain(..) {
             self.shared.hints.broadcast(entry, Arc::new(devices));
         }
+        self.hold_back(work);
         for (partition, op) in work.follow_ups.drain(..) {
             self.shared.ports[partition].intake.follow_up(op);
+        }
+    }
+
+    /// Tells sessions what they are to send no more.
+    fn hold_back(&self, work: &mut Work) {
+        for (app, seq, devices) in work.withdrawn.drain(..) {
+            self.shared.hints.withdrawn(app, seq, devices.map(Arc::new));
         }
     }
 
@@ -337,6 +364,7 @@ impl Partition {
             self.sync_history()?;
         }
         self.publish(work);
+        self.hold_back(work);
         for tell in work.answers.drain(..) {
             tell(Ok(()));
         }

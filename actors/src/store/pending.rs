@@ -113,7 +113,7 @@ impl Pending {
 
     /// Counts a place out whose verdict has just been recorded.
     fn leave(&mut self, owner: Owner, lane: Lane, seq: Seq, row: &PendingRow) {
-        self.queues.leave(owner, row.bytes, row.accepted_at);
+        self.queues.leave(owner, row);
         self.leaving.insert((owner, seq));
         if let Some(places) = self.collapse.get_mut(&owner) {
             places.retain(|place| place.seq != seq);
@@ -196,7 +196,7 @@ impl Desk<'_> {
     /// Records a step for whom it concerns: the device; or of a user's place each device it is
     /// listed for that has not acked it, or the user when it was never listed for one.
     fn record(&mut self, owner: Owner, row: &PendingRow, step: Step, reason: Option<Reason>) {
-        let story = Story { app: owner.app(), id: row.id, push_type: row.push_type, task: row.task };
+        let story = Story::of_row(owner.app(), row);
         let (people, work) = (self.people, &mut *self.work);
         let mut record = |device: u32| {
             work.record(story, Whom::Device(device), people.group(device), step, reason);

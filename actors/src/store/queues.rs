@@ -26,8 +26,11 @@ struct Inner {
 /// What one owner has waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Queue {
+    /// Messages.
     pub count: u32,
     pub bytes: u32,
+    /// Places that withdraw a message.
+    pub revokes: u32,
     /// The last place given out in this queue since it was empty.
     pub head: Seq,
 }
@@ -42,6 +45,13 @@ pub(super) struct Sum {
 
 const MINUTE_MS: u64 = 60_000;
 
+impl Queue {
+    #[must_use]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0 && self.revokes == 0
+    }
+}
+
 impl Queues {
     #[must_use]
     pub(super) fn get(&self, owner: Owner) -> Queue {
@@ -51,33 +61,39 @@ impl Queues {
     /// Counts a place in; gives the place before it in the same queue.
     pub(super) fn enter(&self, owner: Owner, seq: Seq, row: &PendingRow) -> Seq {
         let mut inner = self.0.lock();
-        inner.places += 1;
-        inner.bytes += u64::from(row.bytes);
-        *inner.minutes.entry(row.accepted_at.as_millis() / MINUTE_MS).or_default() += 1;
+        if !row.revokes {
+            inner.places += 1;
+            inner.bytes += u64::from(row.bytes);
+            *inner.minutes.entry(row.accepted_at.as_millis() / MINUTE_MS).or_default() += 1;
+        }
         let queue = inner.owners.entry(owner).or_default();
-        queue.count += 1;
-        queue.bytes = queue.bytes.saturating_add(row.bytes);
+        if row.revokes {
+            queue.revokes += 1;
+        } else {
+            queue.count += 1;
+            queue.bytes = queue.bytes.saturating_add(row.bytes);
+        }
         let before = queue.head;
         queue.head = queue.head.max(seq);
         before
     }
 
     /// Counts a place out. The head is forgotten with the last one: no session has a gap then.
-    pub(super) fn leave(&self, owner: Owner, bytes: u32, accepted_at: Timestamp) {
+    pub(super) fn leave(&self, owner: Owner, row: &PendingRow) {
         let mut inner = self.0.lock();
-        inner.places = inner.places.saturating_sub(1);
-        inner.bytes = inner.bytes.saturating_sub(u64::from(bytes));
-        let minute = accepted_at.as_millis() / MINUTE_MS;
-        if let Some(count) = inner.minutes.get_mut(&minute) {
-            *count -= 1;
-            if *count == 0 {
-                inner.minutes.remove(&minute);
-            }
+        if !row.revokes {
+            inner.places = inner.places.saturating_sub(1);
+            inner.bytes = inner.bytes.saturating_sub(u64::from(row.bytes));
+            inner.leave_minute(row.accepted_at);
         }
         if let Some(queue) = inner.owners.get_mut(&owner) {
-            queue.count -= 1;
-            queue.bytes = queue.bytes.saturating_sub(bytes);
-            if queue.count == 0 {
+            if row.revokes {
+                queue.revokes -= 1;
+            } else {
+                queue.count -= 1;
+                queue.bytes = queue.bytes.saturating_sub(row.bytes);
+            }
+            if queue.is_empty() {
                 inner.owners.remove(&owner);
             }
         }
@@ -91,6 +107,18 @@ impl Queues {
             places: inner.places,
             bytes: inner.bytes,
             oldest: oldest.map(|(minute, _)| Timestamp::from_millis(minute * MINUTE_MS)),
+        }
+    }
+}
+
+impl Inner {
+    fn leave_minute(&mut self, accepted_at: Timestamp) {
+        let minute = accepted_at.as_millis() / MINUTE_MS;
+        if let Some(count) = self.minutes.get_mut(&minute) {
+            *count -= 1;
+            if *count == 0 {
+                self.minutes.remove(&minute);
+            }
         }
     }
 }

@@ -74,10 +74,32 @@ impl Partition {
                     self.pending.unlist(&mut desk, device.ordinal, user, &group)?;
                 }
             }
+            Later::Withdraw { app, id, expires_at, only, reply } => {
+                let withdrawal = self.withdraw(app, id, expires_at, only, work)?;
+                work.answer(reply, withdrawal);
+            }
+            Later::WithdrawFrom { device, id, reply } => {
+                let withdrawn = self.withdraw_from(device, id, work);
+                work.answer(reply, withdrawn);
+            }
+            Later::WithdrawTask { app, task, from, reply } => {
+                let walked = self.withdraw_task(app, task, from, work)?;
+                work.answer(reply, walked);
+            }
             Later::Reject { entry, devices } => {
                 devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
             }
             Later::Unlog { device, group } => self.unlog(device, &group, work),
+            Later::Settle { reply } => work.answer(reply, ()),
+            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
+            question => self.answer(question, work)?,
+        }
+        Ok(())
+    }
+
+    /// What only reads rows.
+    fn answer(&self, question: Later, work: &mut Work) -> Result<(), Failed> {
+        match question {
             Later::Holds { users, id, reply } => {
                 let mut held = Vec::with_capacity(users.len());
                 for user in users {
@@ -104,8 +126,8 @@ impl Partition {
                     ids.into_iter().map(|id| self.origin(app, id)).collect();
                 work.answer(reply, origins?);
             }
-            Later::Settle { reply } => work.answer(reply, ()),
-            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
+            // The rest is done where it was taken in hand.
+            _ => {}
         }
         Ok(())
     }
@@ -124,7 +146,7 @@ impl Partition {
         // Drawn before reading: what another partition draws meanwhile must not be passed over.
         let safe = Seq(self.shared.seq.load(std::sync::atomic::Ordering::SeqCst));
         let mut page = QueuePage { head: queue.head, safe, ..QueuePage::default() };
-        if queue.count == 0 {
+        if queue.is_empty() {
             return Ok(page);
         }
         let reader = Reading { owner, device, now: work.now };
@@ -156,20 +178,20 @@ impl Partition {
             return;
         };
         for due in sent {
-            let story = Story { app: device.app, id: due.id, push_type: due.push_type, task: due.task };
+            let story = Story::of_due(device.app, due);
             work.record(story, Whom::Device(device.ordinal), Some(group.clone()), Step::Sent, None);
         }
     }
 
     fn online(&self, device: Device, due: &Due, step: Step, work: &mut Work) {
         let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-        let story = Story { app: device.app, id: due.id, push_type: due.push_type, task: due.task };
+        let story = Story::of_due(device.app, due);
         let reason = (step == Step::Expired).then_some(Reason::AckTimeout);
         work.record(story, Whom::Device(device.ordinal), group, step, reason);
         if step == Step::Accepted
             && let Some(record) = work.records.last_mut()
         {
-            record.message = Some(MessageHead { lane: due.lane, expires_at: due.expires_at });
+            record.message = Some(MessageHead::of(due));
         }
     }
 
@@ -179,7 +201,8 @@ impl Partition {
         }
         let device = report.device;
         let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-        let story = Story { app: device.app, id: report.id, push_type: report.push_type, task: report.task };
+        let (id, push_type, task) = (report.id, report.push_type, report.task);
+        let story = Story { app: device.app, id, push_type, task, is_quiet: false };
         work.record(story, Whom::Device(device.ordinal), group, step_of(report.kind), None);
     }
 }

@@ -16,6 +16,8 @@ use crate::model::{App, Device, Message, Owner, PushType, Seq, Task, User};
 
 /// In the byte of the push type: eight bytes of a task follow.
 const WITH_TASK: u8 = 0x80;
+/// The same: it is no push, but withdraws one.
+const REVOKES: u8 = 0x40;
 
 /// Few devices: a user's.
 pub(super) type Devices = SmallVec<[u32; 4]>;
@@ -30,6 +32,8 @@ pub(super) struct PendingRow {
     pub push_type: PushType,
     pub task: Option<Task>,
     pub id: MessageId,
+    /// It is no push but withdraws one: told of nowhere.
+    pub revokes: bool,
     /// Of a user's queue: the devices it is due to whoever else acked.
     pub listed: Devices,
     pub acked: Devices,
@@ -54,7 +58,8 @@ impl PendingRow {
         to.extend_from_slice(&self.expires_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.accepted_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.bytes.to_be_bytes());
-        to.push(self.push_type as u8 | if self.task.is_some() { WITH_TASK } else { 0 });
+        let with_task = if self.task.is_some() { WITH_TASK } else { 0 };
+        to.push(self.push_type as u8 | with_task | if self.revokes { REVOKES } else { 0 });
         if let Some(task) = self.task {
             to.extend_from_slice(&task.0.to_be_bytes());
         }
@@ -96,9 +101,10 @@ impl PendingRow {
             expires_at: Timestamp::from_millis(u64::from_be_bytes(*expires_at)),
             accepted_at: Timestamp::from_millis(u64::from_be_bytes(*accepted_at)),
             bytes: u32::from_be_bytes(*length),
-            push_type: push_type_of(push_type & !WITH_TASK)?,
+            push_type: push_type_of(push_type & !(WITH_TASK | REVOKES))?,
             task,
             id: MessageId::from_bytes(*id),
+            revokes: push_type & REVOKES != 0,
             listed,
             acked,
         })
@@ -252,6 +258,17 @@ pub(super) struct BroadcastRow<M = Message> {
     pub devices: u32,
     #[serde(default)]
     pub reach: Reach,
+    /// All verdicts are given; it is kept to say so, until it expires.
+    #[serde(default)]
+    pub revoked: bool,
+}
+
+/// A task that was revoked: nothing of it is taken in any more.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct RevokedRow {
+    pub at: Timestamp,
+    /// All queues were walked, and everybody told.
+    pub done: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

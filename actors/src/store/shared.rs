@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ahash::AHashSet;
+use carillon_sdk::Timestamp;
 use parking_lot::Mutex;
 
 use super::Hints;
@@ -17,6 +18,7 @@ use super::log::Logs;
 use super::nonces::Nonces;
 use super::objects::Objects;
 use super::queues::Queues;
+use super::revokes::RevokedTasks;
 use super::sessions::Sessions;
 use super::tenants::Tenants;
 use super::work::Op;
@@ -38,6 +40,9 @@ pub(super) struct Shared {
     pub answers: Arc<Answers>,
     pub logs: Logs,
     pub objects: Objects,
+    pub revoked: RevokedTasks,
+    /// What was accepted before may have been sent by an earlier process, to whom it did not say.
+    pub started_at: Timestamp,
     pub feeds: Feeds,
     pub ports: Vec<Port>,
     pub failure: Failure,

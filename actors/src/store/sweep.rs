@@ -58,6 +58,7 @@ impl Partition {
             more |= self.drop_nonces(now, work)?;
             more |= self.drop_answers(now, work);
             self.drop_repeats(now, work)?;
+            self.drop_revoked(now, work);
             self.retire(now, work)?;
         }
         self.shared.ports[self.no].disk_bytes.store(self.rows.size(), Ordering::Relaxed);

@@ -13,9 +13,11 @@ use super::directory::Group;
 use super::disk::Batch;
 use super::feed::Origin;
 use super::history::{Channel, Reason, Record, Whom};
+use super::keys::Key;
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
-use super::rows::DeviceRow;
+use super::revokes::Revoked;
+use super::rows::{DeviceRow, PendingRow};
 use super::stats::{Counts, Key as StatsKey};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
@@ -59,6 +61,37 @@ pub(super) enum Write {
         task: Task,
         devices: RoaringBitmap,
         reply: Reply<Option<u64>>,
+    },
+    /// Withdraws an entry, and tells who may show it by the notice. None when there is none, or it
+    /// was withdrawn before.
+    RevokeEntry {
+        id: MessageId,
+        notice: Arc<Message>,
+        reply: Reply<Option<Revoked>>,
+    },
+    /// Opens an entry that withdraws a message from these devices, or adds to it.
+    Tell {
+        notice: Arc<Message>,
+        devices: RoaringBitmap,
+        reply: Reply<u64>,
+    },
+    /// From now on nothing of the task is taken in; true when that is new.
+    RevokeTask {
+        app: App,
+        task: Task,
+        audit: Option<Audit>,
+        nonce: Option<Nonce>,
+        reply: Reply<bool>,
+    },
+    /// Answered when the removals of verdicts given before are on disk.
+    Paid {
+        reply: Reply<()>,
+    },
+    /// Its queues were walked and everybody told.
+    TaskRevoked {
+        app: App,
+        task: Task,
+        reply: Reply<()>,
     },
     /// Lets go what devices that came later want of the app's log. Nobody waits for it; a sweep
     /// does the same.
@@ -193,6 +226,27 @@ pub(super) enum Later {
         user: User,
         group: Group,
     },
+    /// Withdraws a message from the queues here, all or one owner's.
+    Withdraw {
+        app: App,
+        id: MessageId,
+        expires_at: Timestamp,
+        only: Option<Owner>,
+        reply: Reply<Withdrawal>,
+    },
+    /// Withdraws an entry from one device.
+    WithdrawFrom {
+        device: Device,
+        id: MessageId,
+        reply: Reply<u64>,
+    },
+    /// Withdraws a task's messages, a stretch of the queues here at a time.
+    WithdrawTask {
+        app: App,
+        task: Task,
+        from: Option<Key>,
+        reply: Reply<(Vec<Withdrawal>, Option<Key>)>,
+    },
     /// Let go to devices that were deleted before: their verdict.
     Reject {
         entry: Arc<LogEntry>,
@@ -278,7 +332,11 @@ impl Write {
         }
         !matches!(
             self,
-            Self::Delete { .. } | Self::List { .. } | Self::Sweep { .. } | Self::CloseMinutes { .. }
+            Self::Delete { .. }
+                | Self::List { .. }
+                | Self::Paid { .. }
+                | Self::Sweep { .. }
+                | Self::CloseMinutes { .. }
         )
     }
 
@@ -289,6 +347,10 @@ impl Write {
             Self::Tenants { reply, .. } => refuse(reply, error),
             Self::Plan { reply, .. } => refuse(reply, error),
             Self::Release { reply, .. } => refuse(reply, error),
+            Self::RevokeEntry { reply, .. } => refuse(reply, error),
+            Self::Tell { reply, .. } => refuse(reply, error),
+            Self::RevokeTask { reply, .. } => refuse(reply, error),
+            Self::TaskRevoked { reply, .. } | Self::Paid { reply } => refuse(reply, error),
             Self::Join { .. } => {}
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
@@ -339,6 +401,9 @@ impl Later {
             Self::Tasks { reply, .. } => refuse(reply, error),
             Self::Origins { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
+            Self::Withdraw { reply, .. } => refuse(reply, error),
+            Self::WithdrawFrom { reply, .. } => refuse(reply, error),
+            Self::WithdrawTask { reply, .. } => refuse(reply, error),
             Self::Ack { .. }
             | Self::AckHeld { .. }
             | Self::Sent { .. }
@@ -367,6 +432,10 @@ pub(super) struct Work {
     pub released: Vec<Released>,
     /// And once that is on disk, to be told.
     pub due: Vec<Released>,
+    /// What sessions are to hold back, once that is on disk.
+    pub withdrawn: Vec<(App, Seq, Option<RoaringBitmap>)>,
+    /// The batch takes something away whose verdict goes with it: history is synced first.
+    pub verdicts: bool,
     /// By partition.
     pub follow_ups: Vec<(usize, Op)>,
     pub later: Vec<Later>,
@@ -382,6 +451,17 @@ pub(super) struct Arrived {
     pub seq: Seq,
     pub before: Seq,
     pub message: Arc<Message>,
+}
+
+/// A message taken out of queues.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Withdrawal {
+    pub id: MessageId,
+    pub push_type: PushType,
+    /// Verdicts given.
+    pub withdrawn: u64,
+    /// Devices that may show it.
+    pub may_show: RoaringBitmap,
 }
 
 /// Devices an entry is let go to, and the release's place.
@@ -402,6 +482,8 @@ impl Work {
             arrived: Vec::new(),
             released: Vec::new(),
             due: Vec::new(),
+            withdrawn: Vec::new(),
+            verdicts: false,
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),
@@ -424,6 +506,9 @@ impl Work {
         step: Step,
         reason: Option<Reason>,
     ) {
+        if of.is_quiet {
+            return;
+        }
         let (platform, app_version) =
             group.map_or((None, None), |(platform, version)| (Some(platform), version));
         self.records.push(Record {
@@ -450,4 +535,19 @@ pub(super) struct Story {
     pub id: MessageId,
     pub push_type: PushType,
     pub task: Option<Task>,
+    /// It withdraws a message and is none: nothing is recorded of it.
+    pub is_quiet: bool,
+}
+
+impl Story {
+    #[must_use]
+    pub(super) const fn of_row(app: App, row: &PendingRow) -> Self {
+        Self { app, id: row.id, push_type: row.push_type, task: row.task, is_quiet: row.revokes }
+    }
+
+    #[must_use]
+    pub(super) fn of_due(app: App, due: &Due) -> Self {
+        let is_quiet = due.revokes.is_some();
+        Self { app, id: due.id, push_type: due.push_type, task: due.task, is_quiet }
+    }
 }

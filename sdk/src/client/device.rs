@@ -134,6 +134,8 @@ pub struct Counts {
     pub repeats: u64,
     /// Pushes that came when they had expired.
     pub expired: u64,
+    /// Pushes that came after their Revoke.
+    pub revoked: u64,
     /// Pushes for a user who is not the one bound here.
     pub other_user: u64,
     /// Pushes left unacked because the app takes no events.
@@ -148,6 +150,7 @@ pub struct Counts {
 struct Counters {
     repeats: AtomicU64,
     expired: AtomicU64,
+    revoked: AtomicU64,
     other_user: AtomicU64,
     overflowed: AtomicU64,
     unknown: AtomicU64,
@@ -252,6 +255,7 @@ impl DeviceClient {
         Counts {
             repeats: read(&self.counters.repeats),
             expired: read(&self.counters.expired),
+            revoked: read(&self.counters.revoked),
             other_user: read(&self.counters.other_user),
             overflowed: read(&self.counters.overflowed),
             unknown: read(&self.counters.unknown),

@@ -4,7 +4,7 @@
 //!                          ┌─ held, acked ────▶ ack again
 //!  Push ─▶ seen before? ───┤
 //!             │            └─ held, not acked ▶ nothing: the app has it in hand
-//!             └─▶ expired, or another user's ─▶ nothing: the server will decide
+//!             └─▶ expired, revoked, or another user's ─▶ nothing: the server will decide
 //!                          └─ else ───────────▶ the app
 //! ```
 
@@ -17,6 +17,9 @@ use crate::wire::{HOLDING_MAX, Push};
 /// Messages remembered, so as to know a repeat.
 const SEEN_MAX: usize = 1_000;
 
+/// Revoked ones remembered, so that one that is still on its way is not shown.
+const REVOKED_MAX: usize = 1_000;
+
 /// What is to become of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -26,6 +29,8 @@ pub(super) enum Verdict {
     /// Seen, and the app has not acked it yet.
     RepeatHeld,
     Expired,
+    /// Its Revoke came before it.
+    Revoked,
     /// For a user other than the one bound to this device.
     OtherUser,
 }
@@ -36,6 +41,8 @@ pub(super) struct Inbox {
     /// Message → whether it was acked, and the order in which they came.
     seen: HashMap<MessageId, bool>,
     order: VecDeque<MessageId>,
+    /// The latest messages that were revoked.
+    revoked: VecDeque<MessageId>,
     /// Acked since the last Welcome: these acks may not have reached the server.
     holding: VecDeque<u64>,
 }
@@ -43,6 +50,9 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Judges a push without taking it.
     pub(super) fn judge(&self, push: &Push, user: Option<&UserId>, now: Timestamp) -> Verdict {
+        if self.revoked.contains(&push.message_id) && !self.seen.contains_key(&push.message_id) {
+            return Verdict::Revoked;
+        }
         match self.seen.get(&push.message_id) {
             Some(true) => return Verdict::RepeatAcked,
             Some(false) => return Verdict::RepeatHeld,
@@ -75,6 +85,24 @@ impl Inbox {
         if let Some(acked) = self.seen.get_mut(&message) {
             *acked = true;
         }
+        self.hold(seq);
+    }
+
+    /// Whether a revoked message is news to the app.
+    pub(super) fn is_revoked(&self, message: MessageId) -> bool {
+        self.revoked.contains(&message)
+    }
+
+    /// Remembers that it was revoked: it is never shown from now on.
+    pub(super) fn revoke(&mut self, message: MessageId) {
+        if self.revoked.len() == REVOKED_MAX {
+            self.revoked.pop_front();
+        }
+        self.revoked.push_back(message);
+    }
+
+    /// Remembers that this place was acked.
+    pub(super) fn hold(&mut self, seq: u64) {
         if self.holding.len() == HOLDING_MAX {
             self.holding.pop_front();
         }
@@ -139,6 +167,21 @@ mod tests {
         assert_eq!(inbox.judge(&push(0, None), None, NOW), Verdict::New);
         assert_eq!(inbox.judge(&push(1, None), None, NOW), Verdict::RepeatHeld);
         assert_eq!((inbox.seen.len(), inbox.order.len()), (1_000, 1_000));
+    }
+
+    #[test]
+    fn a_push_whose_revoke_came_first_is_not_for_the_app() {
+        let mut inbox = Inbox::default();
+        let (shown, late) = (push(1, None), push(2, None));
+        inbox.take(shown.message_id);
+        inbox.revoke(shown.message_id);
+        inbox.revoke(late.message_id);
+        assert_eq!(inbox.judge(&late, None, NOW), Verdict::Revoked);
+        assert_eq!(inbox.judge(&shown, None, NOW), Verdict::RepeatHeld, "it was shown before");
+        for number in 10..1_010 {
+            inbox.revoke(push(number, None).message_id);
+        }
+        assert_eq!(inbox.revoked.len(), 1_000);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod endpoints;
 mod events;
 mod lists;
 mod owner;
+mod revokes;
 mod schedules;
 mod settings;
 mod tags;
@@ -31,7 +32,9 @@ mod templates;
 
 pub use events::EventsQuery;
 
+pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
+pub use self::revokes::RevokeFrom;
 pub use self::tags::MemberForm;
 
 #[cfg(test)]
@@ -329,9 +332,14 @@ fn succeeded(answer: Answer, method: &Method, path: &str) -> Result<Answer, Erro
     if answer.status.is_success() {
         return Ok(answer);
     }
+    Err(refusal(answer, method, path))
+}
+
+/// What an answer that is no success says.
+fn refusal(answer: Answer, method: &Method, path: &str) -> Error {
     match serde_json::from_slice::<Problem>(&answer.body) {
-        Ok(problem) => Err(Error::Problem(Box::new(problem))),
-        Err(source) => Err(unreadable(answer.status, method, path, source)),
+        Ok(problem) => Error::Problem(Box::new(problem)),
+        Err(source) => unreadable(answer.status, method, path, source),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/campaigns`: planned, applied by the plan's hash, told, watched.
 
 mod parse;
+pub(super) mod watch;
 
 use actix_web::{HttpResponse, web};
 use carillon_actors::campaign::{By, Command, Error};

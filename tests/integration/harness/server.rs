@@ -7,7 +7,7 @@ use carillon_sdk::KeyId;
 use carillon_sdk::api::{AppCreated, CreateApp};
 use carillon_sdk::client::{AppServer, Trust};
 use serde::Deserialize;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::{App, within};
 
@@ -36,6 +36,8 @@ pub(crate) struct Server {
     child: Child,
     data: TempDir,
     settings: Vec<(String, String)>,
+    /// Where all that it logs goes, when a test wants to read it.
+    log: Option<NamedTempFile>,
 }
 
 impl Server {
@@ -44,15 +46,29 @@ impl Server {
         Self::start_with(&[]).await
     }
 
+    /// A fresh server of whose log, at its most talkative, nothing is lost.
+    pub(crate) async fn start_logging() -> Self {
+        Self::begin(&[], Some(NamedTempFile::new().unwrap())).await
+    }
+
+    /// All that it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log.as_ref().unwrap().path()).unwrap()
+    }
+
     /// The same with environment variables, such as `("CARILLON_LIMITS_ACK_TIMEOUT", "300ms")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, None).await
+    }
+
+    async fn begin(settings: &[(&str, &str)], log: Option<NamedTempFile>) -> Self {
         let data = TempDir::with_prefix("carillon-test-").unwrap();
         let settings: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (child, line) = launch(&data, &settings).await;
+        let (child, line) = launch(&data, &settings, log.as_ref()).await;
         let ready =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the ready line {line}"));
-        Self { ready, line, child, data, settings }
+        Self { ready, line, child, data, settings, log }
     }
 
     /// The demo app with its key.
@@ -86,7 +102,7 @@ impl Server {
 
     /// Starts again on the same data, on other ports. It must have ended before.
     pub(crate) async fn start_again(&mut self) {
-        let (child, line) = launch(&self.data, &self.settings).await;
+        let (child, line) = launch(&self.data, &self.settings, self.log.as_ref()).await;
         self.ready = serde_json::from_str(&line).unwrap();
         self.line = line;
         self.child = child;
@@ -134,14 +150,24 @@ impl Drop for Server {
     }
 }
 
-async fn launch(data: &TempDir, settings: &[(String, String)]) -> (Child, String) {
+async fn launch(
+    data: &TempDir,
+    settings: &[(String, String)],
+    log: Option<&NamedTempFile>,
+) -> (Child, String) {
+    let level = std::env::var("TEST_LOG").unwrap_or_else(|_| "error".to_owned());
+    let (level, errors) = match log {
+        Some(log) => ("trace".to_owned(), Stdio::from(log.reopen().unwrap())),
+        None => (level, Stdio::inherit()),
+    };
     let mut child = Command::new(env!("CARGO_BIN_EXE_carillon"))
         .args(["dev", "--json", "--ephemeral-ports", "--no-samples", "--data"])
         .arg(data.path())
         .envs(settings.iter().map(|(name, value)| (name, value)))
-        .env("CARILLON_LOG_LEVEL", std::env::var("TEST_LOG").unwrap_or_else(|_| "error".to_owned()))
+        .env("CARILLON_LOG_LEVEL", level)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(errors)
         .spawn()
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());

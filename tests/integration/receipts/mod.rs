@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use carillon_sdk::api::endpoints::{
     ChangeEndpoint, CreateEndpoint, EndpointSecret, ReplayEvents, RotateSecret,
 };
+use carillon_sdk::api::settings::{Callback, MakeCallbackKey, WriteSettings};
 use carillon_sdk::api::{EventType, EventView};
 use carillon_sdk::client::server::EventsQuery;
 
@@ -269,4 +270,60 @@ async fn an_endpoint_of_another_app_does_not_exist_and_there_are_only_so_many() 
     let third = Call::new("POST", "/v1/endpoints", r#"{"url":"http://127.0.0.1:1/"}"#).signed(&app);
     call(server.http(), &third).await.expect_problem(409, "endpoints_full");
     assert_eq!(app.api.endpoints().await.unwrap().endpoints.len(), 2);
+}
+
+#[tokio::test]
+async fn the_callback_verifies_with_the_published_key_and_survives_a_kill() {
+    let mut server = Server::start_with(&SETTINGS).await;
+    let app = server.app();
+    let mut phone = Phone::new(&server, &app, "phone").await;
+    let receiver = Receiver::start().await;
+    let key = app.api.make_callback_key(&MakeCallbackKey::default()).await.unwrap();
+    let callback = Callback { enabled: true, url: Some(receiver.url()) };
+    let settings = WriteSettings { callback, ..WriteSettings::default() };
+    app.api.replace_settings(&settings, None).await.unwrap();
+    // It tells of what happens from when it was turned on, which is shortly after.
+    let mut first = Vec::new();
+    eventually("the first callback", async || {
+        deliver(&app, &mut phone, 1).await;
+        first = receiver.received();
+        (!first.is_empty()).then_some(())
+    })
+    .await;
+    let body = first[0].json();
+    assert_eq!((body["event"].as_str(), body["deviceId"].as_str()), (Some("arrived"), Some("phone")));
+    let sign = first[0].target.strip_prefix("/hook?sign=").unwrap();
+    let published = app.api.callback_key().await.unwrap().public_key;
+    assert_eq!(published, key.public_key);
+    assert!(rsa_verifies(&published, &first[0].body, sign));
+    let mut tampered = first[0].body.clone();
+    tampered[20] ^= 1;
+    assert!(!rsa_verifies(&published, &tampered, sign), "a changed body");
+
+    receiver.answer_with(|_| Some((500, "")));
+    deliver(&app, &mut phone, 3).await;
+    server.crash().await;
+    receiver.answer_with(|_| OK);
+    let told = eventually("all to be told", async || {
+        let received = receiver.received();
+        let taken = received.iter().filter(|request| request.taken);
+        let told: HashSet<_> = taken.map(|request| request.json()["eventId"].to_string()).collect();
+        let arrived =
+            feed(&server.app()).await.iter().filter(|event| event.kind == EventType::Arrived).count();
+        // Those before it was turned on are not told.
+        (told.len() >= 4 && told.len() <= arrived).then_some(told)
+    })
+    .await;
+    assert!(told.contains(&body["eventId"].to_string()));
+}
+
+fn rsa_verifies(public_pem: &str, body: &[u8], sign: &str) -> bool {
+    use base64::Engine as _;
+    use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+    use rsa::pkcs1::EncodeRsaPublicKey;
+    use rsa::pkcs8::DecodePublicKey;
+    let sign = base64::engine::general_purpose::URL_SAFE.decode(sign).unwrap();
+    let key = rsa::RsaPublicKey::from_public_key_pem(public_pem).unwrap();
+    let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.to_pkcs1_der().unwrap());
+    key.verify(body, &sign).is_ok()
 }

@@ -17,7 +17,6 @@ use crate::harness::eventually;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
-    #[expect(dead_code, reason = "the callback test reads it")]
     pub(crate) target: String,
     pub(crate) headers: HashMap<String, String>,
     pub(crate) body: Vec<u8>,

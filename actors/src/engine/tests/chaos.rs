@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use super::world::{World, users};
 use crate::engine::To;
 use crate::limits::Limits;
-use crate::model::ShardNo;
+use crate::model::{App, Seq, ShardNo};
 use crate::store::{DueHint, Hints, LogEntry};
 
 struct Chaos {
@@ -58,6 +58,10 @@ impl Hints for Chaos {
         for (shard, hint) in going {
             self.to.due(shard, vec![hint]);
         }
+    }
+
+    fn withdrawn(&self, app: App, seq: Seq, devices: Option<Arc<RoaringBitmap>>) {
+        self.to.withdrawn(app, seq, devices);
     }
 
     fn broadcast(&self, entry: Arc<LogEntry>, devices: Arc<RoaringBitmap>) {

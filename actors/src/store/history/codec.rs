@@ -26,6 +26,9 @@ const WITH_TASK: u8 = 2;
 /// In place of a version: no record, but the number of the commit whose records follow.
 const MARKER: &[u8; 8] = b"\x03commit ";
 
+/// With the lane: of a silent message.
+const SILENT: u8 = 0x80;
+
 const DEVICE: u8 = 0;
 const USER: u8 = 1;
 const GROUP: u8 = 2;
@@ -47,7 +50,7 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
         record.platform.map_or(0, platform_code),
         record.channel as u8,
         record.reason.map_or(0, |reason| reason as u8),
-        record.message.map_or(0, |head| lane_code(head.lane)),
+        record.message.map_or(0, |head| lane_code(head.lane) | if head.silent { SILENT } else { 0 }),
     ]);
     to.extend_from_slice(record.id.as_bytes());
     varint::put(to, record.at.as_millis());
@@ -84,8 +87,9 @@ pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
     let message = match lane {
         0 => None,
         code => Some(MessageHead {
-            lane: lane_of(code)?,
+            lane: lane_of(code & !SILENT)?,
             expires_at: Timestamp::from_millis(varint::take(from)?),
+            silent: code & SILENT != 0,
         }),
     };
     let [len] = *take::<1>(from)?;

@@ -7,7 +7,7 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 
-use crate::model::{App, PushType, Task};
+use crate::model::{App, Due, PushType, Task};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -53,6 +53,15 @@ impl Whom {
 pub struct MessageHead {
     pub lane: Lane,
     pub expires_at: Timestamp,
+    /// For the app alone: nothing is shown.
+    pub silent: bool,
+}
+
+impl MessageHead {
+    #[must_use]
+    pub fn of(due: &Due) -> Self {
+        Self { lane: due.lane, expires_at: due.expires_at, silent: due.silent }
+    }
 }
 
 /// By which road a message went.

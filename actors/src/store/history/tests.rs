@@ -90,7 +90,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             .prop_map(|some| Whom::Group(some.into_iter().collect())),
     ];
     let head = (prop::sample::select(vec![Lane::High, Lane::Normal, Lane::Bulk]), any::<u64>())
-        .prop_map(|(lane, expires)| MessageHead { lane, expires_at: at(expires) });
+        .prop_map(|(lane, expires)| MessageHead { lane, expires_at: at(expires), silent: expires % 2 == 0 });
     let what = (
         prop::sample::select(steps.to_vec()),
         prop::option::of(prop::sample::select(platforms.to_vec())),
@@ -199,7 +199,7 @@ fn a_record_is_pinned_byte_for_byte() {
     let full = Record {
         step: Step::Accepted,
         reason: Some(Reason::QueueFull),
-        message: Some(MessageHead { lane: Lane::Normal, expires_at: at(300) }),
+        message: Some(MessageHead { lane: Lane::Normal, expires_at: at(300), silent: false }),
         ..record(0xab, 300, 1_000)
     };
     let mut bytes = Vec::new();

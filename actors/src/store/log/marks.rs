@@ -25,6 +25,8 @@ pub(super) struct Marks {
     /// Expired or revoked: nothing changes any more.
     pub over: bool,
     pub revoked: bool,
+    /// At a start: acks and what was sent in the second before it may be missing.
+    pub found: bool,
     fresh_acked: RoaringBitmap,
     fresh_sent: RoaringBitmap,
     dirty: BTreeSet<(Mark, u16)>,
@@ -99,6 +101,11 @@ impl Marks {
         self.over = true;
         self.wanted.clear();
         Ended { fresh: self.take_fresh(), unsettled }
+    }
+
+    /// Who may show it.
+    pub(super) fn may_show(&self) -> RoaringBitmap {
+        if self.found { self.released.clone() } else { &self.sent | &self.delivered }
     }
 
     pub(super) fn take_fresh(&mut self) -> Fresh {

@@ -50,6 +50,8 @@ pub(super) enum Reach {
     Rule(Rule),
     /// The targets, frozen and in chunks of their own, as somebody lets them go.
     Paced,
+    /// Of what withdraws another: those who may show that.
+    Told,
 }
 
 /// A rule, and what was already judged by it.
@@ -128,6 +130,12 @@ impl LogEntry {
         devices - &marks.released
     }
 
+    /// Withdrawn: whoever was to get it has a verdict, and nobody else will get it.
+    #[must_use]
+    pub(super) fn is_revoked(&self) -> bool {
+        self.marks.read().revoked
+    }
+
     #[must_use]
     pub(super) fn is_over(&self) -> bool {
         self.marks.read().over
@@ -177,8 +185,11 @@ impl LogEntry {
         self.marks.write().reject(ordinal)
     }
 
-    pub(super) fn note_sent(&self, ordinal: u32) {
-        self.marks.write().note_sent(ordinal);
+    /// True when it was revoked meanwhile: then the device is to be told.
+    pub(super) fn note_sent(&self, ordinal: u32) -> bool {
+        let mut marks = self.marks.write();
+        marks.note_sent(ordinal);
+        marks.revoked
     }
 
     /// False when this kind was reported before.
@@ -190,6 +201,21 @@ impl LogEntry {
     /// nothing is released and no ack counts.
     pub(super) fn end(&self) -> Ended {
         self.marks.write().end()
+    }
+
+    /// The same, when it is withdrawn; and who may show it.
+    pub(super) fn revoke(&self) -> (Ended, RoaringBitmap) {
+        let mut marks = self.marks.write();
+        marks.revoked = true;
+        (marks.end(), marks.may_show())
+    }
+
+    /// Found at a start, which does not know who was sent it just before.
+    pub(super) fn found(&self, revoked: bool) {
+        let mut marks = self.marks.write();
+        marks.found = true;
+        marks.revoked = revoked;
+        marks.over = revoked;
     }
 
     /// What a start found out about it: verdicts that history has and its chunks have not.

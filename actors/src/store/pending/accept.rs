@@ -85,6 +85,9 @@ impl Pending {
     /// Whether one more fits; a place this message replaces makes room first.
     fn make_room(&mut self, desk: &mut Desk<'_>, owner: Owner, message: &Message) -> Result<bool, Failed> {
         let queue = self.queues.get(owner);
+        if message.revokes.is_some() {
+            return Ok(queue.revokes < self.limits.count_max);
+        }
         let replaced = message.collapse_key.as_deref().and_then(|key| self.collapsible(owner, key));
         let replaced = replaced.map(|at| self.collapse[&owner][at].clone());
         let (mut count, mut bytes) = (queue.count, u64::from(queue.bytes));
@@ -123,6 +126,7 @@ impl Pending {
             push_type: message.push_type,
             task: message.task,
             id: message.id,
+            revokes: message.revokes.is_some(),
             listed,
             acked: Devices::new(),
         };
@@ -137,7 +141,11 @@ impl Pending {
         let first = desk.work.records.len();
         desk.record(owner, &row, Step::Accepted, None);
         for record in &mut desk.work.records[first..] {
-            record.message = Some(MessageHead { lane: message.lane, expires_at: message.expires_at });
+            record.message = Some(MessageHead {
+                lane: message.lane,
+                expires_at: message.expires_at,
+                silent: message.silent,
+            });
         }
         if let Some(key) = &message.collapse_key {
             self.watch(owner, key, message.lane, seq, row.clone());

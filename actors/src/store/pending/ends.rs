@@ -29,7 +29,7 @@ impl Pending {
         if row.acked.contains(&device.ordinal) {
             return Ok(());
         }
-        let story = Story { app: device.app, id: row.id, push_type: row.push_type, task: row.task };
+        let story = Story::of_row(device.app, &row);
         let group = desk.people.group(device.ordinal);
         desk.work.record(story, Whom::Device(device.ordinal), group, Step::Delivered, None);
         let Owner::User(user) = owner else {
@@ -84,7 +84,7 @@ impl Pending {
                 continue;
             }
             row.listed.retain(|listed| *listed != device);
-            let story = Story { app: desk.people.app, id: row.id, push_type: row.push_type, task: row.task };
+            let story = Story::of_row(desk.people.app, &row);
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device), Some(group.clone()), Step::Rejected, reason);
             self.settle_user(user, lane, seq, row);
@@ -101,12 +101,33 @@ impl Pending {
     ) -> Result<(), Failed> {
         let owner = Owner::Device(device);
         for (lane, seq, row) in self.queue(desk.rows, owner)? {
-            let story = Story { app: device.app, id: row.id, push_type: row.push_type, task: row.task };
+            let story = Story::of_row(device.app, &row);
             let reason = Some(Reason::DeviceDeleted);
             desk.work.record(story, Whom::Device(device.ordinal), group.cloned(), Step::Rejected, reason);
             self.leave(owner, lane, seq, &row);
         }
         Ok(())
+    }
+
+    /// Withdraws a message from the queues of those it is for, or of one of them.
+    pub(in crate::store) fn withdraw(
+        &mut self,
+        desk: &mut Desk<'_>,
+        seq: Seq,
+        row: &MessageRow,
+        only: Option<Owner>,
+    ) -> Result<Vec<(Owner, PendingRow)>, Failed> {
+        let mut withdrawn = Vec::new();
+        for owner in row.owners.of(desk.people.app) {
+            if only.is_some_and(|only| only != owner) || self.leaving.contains(&(owner, seq)) {
+                continue;
+            }
+            let Some((lane, place)) = self.find(desk.rows, owner, seq)? else { continue };
+            desk.record(owner, &place, Step::Revoked, None);
+            self.leave(owner, lane, seq, &place);
+            withdrawn.push((owner, place));
+        }
+        Ok(withdrawn)
     }
 
     /// Verdicts one expired message, unless it waits for an ack: `in_flight` says of an owner

@@ -7,6 +7,7 @@ use carillon_sdk::{DeviceId, UserId};
 use uuid::Uuid;
 
 use super::super::directory::UNCLAIMED;
+use super::super::queues::Queue;
 use super::super::rows::DeviceRow;
 use super::super::work::Write;
 use super::super::{DeviceInfo, Error, Nonce, Registered, Store};
@@ -153,12 +154,16 @@ impl Store {
     /// The last place in an owner's queue, 0 when it is empty: what a session compares itself with.
     #[must_use]
     pub fn head(&self, owner: Owner) -> Seq {
-        self.0.shared.ports[self.0.shared.partition_of(owner)].queues.get(owner).head
+        self.queue(owner).head
     }
 
     #[must_use]
     pub fn pending_count(&self, owner: Owner) -> u32 {
-        self.0.shared.ports[self.0.shared.partition_of(owner)].queues.get(owner).count
+        self.queue(owner).count
+    }
+
+    pub(super) fn queue(&self, owner: Owner) -> Queue {
+        self.0.shared.ports[self.0.shared.partition_of(owner)].queues.get(owner)
     }
 
     /// Durable; answers the user bound before. What is pending for the new user and acked by

@@ -6,6 +6,7 @@ mod devices;
 mod log;
 mod pushes;
 mod reading;
+mod revoke;
 mod sessions;
 mod tags;
 mod time;

@@ -39,7 +39,7 @@ impl Store {
     }
 
     /// Everything told so far is in history when this returns.
-    async fn settle(&self, app: App) -> Result<(), Error> {
+    pub(super) async fn settle(&self, app: App) -> Result<(), Error> {
         let steps = (0..self.0.shared.ports.len())
             .map(|partition| self.ask(partition, app, |reply| Later::Settle { reply }));
         futures_util::future::try_join_all(steps).await?;
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Every record of a message, from all partitions, in order of time.
-    async fn look_up(&self, app: App, id: MessageId) -> Result<Vec<Record>, Error> {
+    pub(super) async fn look_up(&self, app: App, id: MessageId) -> Result<Vec<Record>, Error> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |readers| {
             let mut records = Vec::new();

@@ -37,7 +37,7 @@ impl Store {
         self.to_write(device);
         self.join(device);
         let user = people.bound_user(device.ordinal);
-        let waits = |owner| self.pending_count(owner) > 0;
+        let waits = |owner| !self.queue(owner).is_empty();
         let pending = waits(Owner::Device(device)) || user.is_some_and(|user| waits(Owner::User(user)));
         Some(Connected { previous: before.open, last_epoch: before.last, user, pending })
     }
@@ -130,7 +130,9 @@ impl Store {
             ids.into_iter().partition(|due| due.owner.is_none() && !due.online_only);
         for due in broadcasts {
             if let Some(entry) = self.log(device.app).iter().find(|entry| entry.due.seq == due.seq) {
-                entry.note_sent(device.ordinal);
+                if entry.note_sent(device.ordinal) {
+                    self.tell_late(device, entry.due.id);
+                }
             }
         }
         if !sent.is_empty() {

@@ -34,11 +34,16 @@ pub(super) const BOTH: [On; 2] = [On::Sled, On::Memory];
 pub(super) struct Heard {
     pub(super) due: Mutex<Vec<(ShardNo, DueHint)>>,
     pub(super) broadcasts: Mutex<Vec<Arc<LogEntry>>>,
+    pub(super) withdrawn: Mutex<Vec<(App, Seq, Option<Arc<RoaringBitmap>>)>>,
 }
 
 impl Hints for Heard {
     fn due(&self, shard: ShardNo, hints: Vec<DueHint>) {
         self.due.lock().extend(hints.into_iter().map(|hint| (shard, hint)));
+    }
+
+    fn withdrawn(&self, app: App, seq: Seq, devices: Option<Arc<RoaringBitmap>>) {
+        self.withdrawn.lock().push((app, seq, devices));
     }
 
     fn broadcast(&self, entry: Arc<LogEntry>, _: Arc<RoaringBitmap>) {

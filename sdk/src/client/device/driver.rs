@@ -13,7 +13,7 @@ use crate::client::connection::Connection;
 use crate::client::inbox::{Inbox, Verdict};
 use crate::client::random_below;
 use crate::ids::MessageId;
-use crate::wire::{self, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello, Push};
+use crate::wire::{self, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello, Push, Revoke};
 
 /// A session that lived this long was a good one: the next failure is a first one again.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
@@ -269,7 +269,7 @@ impl Driver {
         session.heard();
         match frame {
             Frame::Push(push) => return self.push(session, push),
-            Frame::Revoke(revoke) => self.tell(Event::Revoke(revoke.message_id)),
+            Frame::Revoke(revoke) => self.revoke(session, &revoke),
             Frame::Error(error) => self.tell(Event::Error(error)),
             Frame::Answer(answer) => {
                 session.answered(answer);
@@ -311,6 +311,8 @@ impl Driver {
             }
             Verdict::RepeatHeld => count(&self.counters.repeats),
             Verdict::Expired => count(&self.counters.expired),
+            // The server withdraws it: an ack would say that it was shown.
+            Verdict::Revoked => count(&self.counters.revoked),
             Verdict::OtherUser => {
                 count(&self.counters.other_user);
                 return false;
@@ -328,6 +330,20 @@ impl Driver {
         self.inbox.take(message);
         if self.options.acks == Acks::Automatic {
             self.ack(session, message, seq);
+        }
+    }
+
+    /// The app is told once, and the server when the app was: else it says so again.
+    fn revoke(&mut self, session: &mut Session, revoke: &Revoke) {
+        if !self.inbox.is_revoked(revoke.message_id) {
+            if self.events.try_send(Event::Revoke(revoke.message_id)).is_err() {
+                return count(&self.counters.overflowed);
+            }
+            self.inbox.revoke(revoke.message_id);
+        }
+        if revoke.seq != 0 {
+            self.inbox.hold(revoke.seq);
+            session.ack(revoke.seq);
         }
     }
 
