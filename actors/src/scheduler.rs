@@ -79,9 +79,12 @@ impl Scheduler {
             }
             let shared = Arc::clone(&self.shared);
             let attended = async move { attend(&shared, app, id).await };
-            ctx.spawn(
-                attended.into_actor(self).map(move |attended, this, _| this.attended(app, id, attended)),
-            );
+            let attended = attended.into_actor(self).map(move |attended, this: &mut Self, ctx| {
+                this.attended(app, id, attended);
+                // There is room for another now.
+                this.look(ctx);
+            });
+            ctx.spawn(attended);
         }
     }
 

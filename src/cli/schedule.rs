@@ -69,6 +69,9 @@ struct Create {
     server: ServerArgs,
     #[command(flatten)]
     push: PushArgs,
+    /// With --all: only to these devices, as `platform = android and seen within 7d`
+    #[arg(long, value_name = "EXPRESSION", requires = "all")]
+    audience: Option<String>,
     /// For people
     #[arg(long)]
     name: Option<String>,
@@ -148,7 +151,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
 async fn create(args: Create) -> Result<(), Failure> {
     let schedule = CreateSchedule {
         name: args.name,
-        push: args.push.request(),
+        push: Some(args.push.request()),
+        audience: args.audience,
+        batch: None,
         at: args.at.map(|text| text.parse().map_or(Moment::Text(text), Moment::Millis)),
         every: args.every.map(|every| match every {
             EveryArg::Day => Every::Day,

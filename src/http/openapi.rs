@@ -60,6 +60,7 @@ use super::{revokes, schedules};
         tags::delete,
         tags::members,
         audiences::count,
+        campaigns::revoke,
         lists::list,
         lists::upload,
         lists::read,

@@ -104,6 +104,7 @@ const SCHEDULE: &[Code] = &[
     ScheduleInvalid,
     SchedulePast,
     SchedulesFull,
+    PushApiOff,
 ];
 
 const TEMPLATE: &[Code] = &[TemplateInvalid, DataInvalid, TemplateUnknown, VersionMismatch];
@@ -238,6 +239,7 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/campaigns/{id}/pause", Key(Scope::Push), TELL, || web::post().to(campaigns::pause)),
     entry("POST", "/v1/campaigns/{id}/resume", Key(Scope::Push), TELL, || web::post().to(campaigns::resume)),
     entry("POST", "/v1/campaigns/{id}/abort", Key(Scope::Push), TELL, || web::post().to(campaigns::abort)),
+    entry("POST", "/v1/campaigns/{id}/revoke", Key(Scope::Push), TELL, || web::post().to(campaigns::revoke)),
     entry("GET", "/v1/lists", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(lists::list)
     }),

@@ -44,6 +44,7 @@ pub(super) async fn create(
     caller: Caller,
 ) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Push)?;
+    state.push_api_open(app)?;
     let repeatable = idempotency(&request, app, caller.bytes())?;
     let new = parse_schedule(&state, app, caller.json::<CreateSchedule>()?, repeatable)?;
     let made = state.engine.schedule(app, new, caller.by(), caller.nonce()).await.map_err(denied)?;

@@ -56,6 +56,8 @@ pub(super) const ACTIONS: &[Row] = &[
     row("PushBind", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::bind(call))),
     row("PushUnBind", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::unbind(call))),
     row("PushReport", Family::Push, Scope::Device, true, |call| Box::pin(super::devices::report(call))),
+    row("RevokePushMessage", Family::Push, Scope::Push, true, |call| Box::pin(super::revoke::message(call))),
+    row("RevokePushTask", Family::Push, Scope::Push, true, |call| Box::pin(super::revoke::task(call))),
     row("CreateTemplate", Family::Msg, Scope::Manage, false, |call| Box::pin(super::templates::create(call))),
     row("GetTemplate", Family::Msg, Scope::Read, false, |call| Box::pin(super::templates::get(call))),
     row("ListTemplatePage", Family::Msg, Scope::Read, false, |call| Box::pin(super::templates::list(call))),

@@ -19,6 +19,7 @@ mod fault;
 mod form;
 mod push;
 mod result;
+mod revoke;
 mod schedules;
 mod sign;
 mod templates;

@@ -86,6 +86,7 @@ pub(super) async fn create(
     let delivery_type = call.form.int("DeliveryType")?.and_then(|kind| u8::try_from(kind).ok());
     let new = NewSchedule {
         order,
+        audience: None,
         strategy,
         missed: Missed::LateOnce,
         late_max: None,

@@ -22,6 +22,7 @@ mod owner;
 mod promises;
 mod pushes;
 mod receipts;
+mod revokes;
 mod schedules;
 mod statistics;
 mod supervision;

@@ -3,6 +3,7 @@
 
 use carillon_sdk::Timestamp;
 use carillon_sdk::Ttl;
+use carillon_sdk::api::batch::{BatchEntry, PushBatch};
 use carillon_sdk::api::schedules::{CreateSchedule, Every, Missed, Moment, RunView, ScheduleView};
 use carillon_sdk::api::{PushRequest, Target};
 
@@ -14,7 +15,7 @@ fn ahead(millis: u64) -> Timestamp {
 
 fn once(to: Target, title: &str, at: Timestamp) -> CreateSchedule {
     CreateSchedule {
-        push: PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() },
+        push: Some(PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }),
         at: Some(Moment::Millis(at.as_millis())),
         ..CreateSchedule::default()
     }
@@ -27,7 +28,7 @@ fn daily(to: Target, title: &str) -> CreateSchedule {
         Some(at)
     };
     CreateSchedule {
-        push: PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() },
+        push: Some(PushRequest { to, title: Some(title.to_owned()), ..PushRequest::default() }),
         every: Some(Every::Day),
         time: Some("12:00".to_owned()),
         zone: Some("UTC".to_owned()),
@@ -132,12 +133,11 @@ async fn a_kill_in_the_middle_of_firing_leaves_exactly_one_message() {
     let mut expected = Vec::new();
     for round in 0..4_u64 {
         let app = server.app();
-        let at = ahead(400);
-        for n in 0..10 {
-            let title = format!("{round}-{n}");
-            app.schedule(&once(to_all(), &title, at + Ttl::from_millis(n))).await;
-            expected.push(title);
-        }
+        let at = ahead(1_500);
+        let titles: Vec<_> = (0..10).map(|n| format!("{round}-{n}")).collect();
+        let made = titles.iter().map(|title| async { app.schedule(&once(to_all(), title, at)).await });
+        futures_util::future::join_all(made).await;
+        expected.extend(titles);
         // The scheduler looks every 200 ms: each round is cut off elsewhere.
         passed(at + Ttl::from_millis(40 + 50 * round)).await;
         server.crash().await;
@@ -256,4 +256,44 @@ async fn the_command_line_makes_shows_and_cancels_schedules() {
     let log = server.app().api.audit_log(None).await.unwrap().entries;
     let what: Vec<_> = log.iter().map(|entry| entry.what.as_str()).collect();
     assert_eq!(what[..2], ["schedule.cancel", "schedule.create"]);
+}
+
+#[tokio::test]
+async fn a_batch_and_an_audience_fire_for_whom_they_are_then() {
+    let server = Server::start().await;
+    let app = server.app();
+    let mut ann = Phone::new(&server, &app, "ann").await;
+    app.bind(ann.id(), "ann").await;
+    let entry = |user: &str| BatchEntry {
+        user: Some(user.parse().unwrap()),
+        values: [("who".to_owned(), user.to_owned())].into(),
+        ..BatchEntry::default()
+    };
+    let batch = PushBatch {
+        title: Some("hello #who#".to_owned()),
+        entries: vec![entry("ann"), entry("bob")],
+        ..PushBatch::default()
+    };
+    let at = ahead(1_500);
+    let batch = CreateSchedule { push: None, batch: Some(batch), ..once(to_all(), "", at) };
+    let batch = app.schedule(&batch).await;
+    let audience =
+        CreateSchedule { audience: Some("bound".to_owned()), ..once(to_all(), "to the bound", at) };
+    let audience = app.schedule(&audience).await;
+    // Bound after the order, and before its time.
+    let mut bob = Phone::new(&server, &app, "bob").await;
+    app.bind(bob.id(), "bob").await;
+    let mut nobody = Phone::new(&server, &app, "nobody").await;
+    for (phone, title) in [(&mut ann, "hello ann"), (&mut bob, "hello bob")] {
+        let mut titles = vec![phone.next().await, phone.next().await];
+        titles.sort_by_key(|frame| format!("{frame:?}").contains("to the bound"));
+        let titles = titles.into_iter().map(|frame| match frame {
+            Some(carillon_sdk::wire::Frame::Push(push)) => push.title.unwrap(),
+            other => panic!("{other:?} instead of a push"),
+        });
+        assert_eq!(titles.collect::<Vec<_>>(), [title, "to the bound"]);
+    }
+    assert_eq!(app.await_run(&batch, "fired").await.accepted, 2);
+    assert_eq!(app.await_run(&audience, "fired").await.accepted, 2);
+    nobody.expect_nothing().await;
 }

@@ -5,7 +5,7 @@ use carillon_sdk::{Timestamp, Ttl};
 use super::By;
 use super::calendar::Strategy;
 use super::firing::Found;
-use super::object::{Face, Head, Id, Missed, State, encode, row};
+use super::object::{Face, Head, Id, Kept, Missed, State, encode, row};
 use crate::engine::{Engine, Refusal, Shared};
 use crate::limits::Limits;
 use crate::model::App;
@@ -18,6 +18,8 @@ use crate::template::Missing;
 pub struct NewSchedule {
     /// What is sent each time. It is kept as it is now: a template that changes later changes nothing.
     pub order: Order,
+    /// Instead of the order's recipients: an expression, whose spans count back from each run.
+    pub audience: Option<String>,
     pub strategy: Strategy,
     pub missed: Missed,
     /// How late a run may be; as long as the order's validity when none.
@@ -91,7 +93,7 @@ async fn create(
     by: By,
     nonce: Option<Nonce>,
 ) -> Result<Scheduled, Denied> {
-    let id = new.request.map_or_else(Id::fresh, |request| Id::of_schedule(request.key));
+    let id = new.request.map_or_else(|| unlike_all(shared, app), |request| Id::of_schedule(request.key));
     let request = new.request.map(|request| request.body);
     if let Some(found) = Found::in_store(shared, app, id) {
         let same = found.head.request == request;
@@ -104,7 +106,7 @@ async fn create(
     new.order.check().map_err(|(at, missing)| Denied::Missing(at, missing))?;
     let now = shared.clock.wall();
     check(&new.strategy, now, &shared.limits)?;
-    let order = encode(&new.order);
+    let order = encode(&Kept { order: new.order.clone(), audience: new.audience.clone() });
     if order.len() > shared.limits.schedule_bytes_max {
         return Err(Denied::TooLong);
     }
@@ -136,6 +138,16 @@ async fn create(
         shared.agenda.add(next, app, id);
     }
     Ok(Scheduled { id, head, replayed: false })
+}
+
+/// An id that has nothing in common with that of another schedule: a run's leads to one alone.
+fn unlike_all(shared: &Shared, app: App) -> Id {
+    loop {
+        let id = Id::fresh();
+        if shared.store.family(app, Kind::Schedule, id, 1).is_empty() {
+            return id;
+        }
+    }
 }
 
 fn check(strategy: &Strategy, now: Timestamp, limits: &Limits) -> Result<(), Denied> {

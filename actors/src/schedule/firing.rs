@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::calendar::Strategy;
 use super::due::{Due, Then, due};
-use super::object::{Head, Id, Reason, Run, RunState, State, encode, order_of, parts, row, run_of};
+use super::object::{Head, Id, Kept, Reason, Run, RunState, State, encode, parts, row, run_of};
 use crate::engine::{Outcome, Refusal, Shared};
 use crate::model::App;
 use crate::names;
@@ -116,8 +116,8 @@ async fn step(
         changes.push(found.with(id, &Head { over_until, ..found.head.clone() }));
     }
     if let Then::Fire(planned) = then {
-        let task = match order_of(&found.order) {
-            Ok(order) => order::open_task(shared, app, &order, &mut None).await?,
+        let task = match Kept::read(&found.order) {
+            Ok(kept) => order::open_task(shared, app, &kept.order, &mut None).await?,
             Err(_) => None,
         };
         let run = Run { task, ..Run::new(id, planned, RunState::Firing) };
@@ -152,7 +152,9 @@ async fn carry_out(shared: &Shared, app: App, id: Id, found: &Found, planned: Ti
     let task = run_in_store(shared, app, run_id).and_then(|run| run.task);
     let run = Run { task, ..Run::new(id, planned, RunState::Fired) };
     let failed = |reason| Run { state: RunState::Failed, reason: Some(reason), ..run.clone() };
-    let Ok(order) = order_of(&found.order) else { return Some(failed(Reason::Invalid)) };
+    let Ok(order) = Kept::read(&found.order).and_then(|kept| kept.at(planned)) else {
+        return Some(failed(Reason::Invalid));
+    };
     let order = of_run(order, &found.head.strategy, run_id);
     match order::order_under(shared, app, order, task, Some(key_of(app, run_id)), None).await {
         Ok(ordered) => {

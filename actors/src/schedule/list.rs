@@ -1,8 +1,11 @@
 //! Schedules and their runs, read. All of it is in memory.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use carillon_sdk::Timestamp;
+use bytes::Bytes;
+use carillon_sdk::{Timestamp, Ttl};
 
 use super::calendar::Strategy;
 use super::object::{Head, Id, Run, RunState, State, parts, run_of};
@@ -62,7 +65,8 @@ impl Engine {
         Some(parts(&stored.bytes).ok()?.0)
     }
 
-    /// Runs, past and to come.
+    /// Runs, past and to come. They are merged from all schedules in the order of their times, and
+    /// only those of the page are read: the cost is that of what is counted.
     #[must_use]
     pub fn runs(&self, app: App, query: &RunsQuery) -> RunsPage {
         let store = self.store();
@@ -70,48 +74,81 @@ impl Engine {
             Some(id) => store.schedule_of(app, id).into_iter().collect(),
             None => self.schedules(app, None, usize::MAX),
         };
-        let mut runs = Vec::new();
-        for (id, head) in schedules {
-            if query.push_type.is_some_and(|push_type| push_type != head.push_type) {
-                continue;
+        let schedules = schedules
+            .into_iter()
+            .filter(|(_, head)| query.push_type.is_none_or(|kind| kind == head.push_type));
+        let mut lines: Vec<_> = schedules.map(|(id, head)| Line::new(store, app, id, head, query)).collect();
+        let firsts = lines.iter().enumerate().filter_map(|(at, line)| Some(Reverse((line.first()?, at))));
+        let mut heap: BinaryHeap<_> = firsts.collect();
+        let (mut runs, mut total) = (Vec::new(), 0);
+        while total < RUNS_COUNTED_MAX
+            && let Some(Reverse((planned, at))) = heap.pop()
+        {
+            let line = &mut lines[at];
+            let row = line.take(planned);
+            heap.extend(line.first().map(|next| Reverse((next, at))));
+            if total >= query.skip && runs.len() < query.limit {
+                runs.extend(line.listed(planned, row));
             }
-            let head = Arc::new(head);
-            let within = |run: &Run| {
-                query.from.is_none_or(|from| run.planned_at >= from)
-                    && query.to.is_none_or(|to| run.planned_at < to)
-            };
-            let listed = runs_of(store, app, id, &head).into_iter().filter(within).map(|run| Listed {
-                id: id.run(&head.strategy, run.planned_at),
-                run,
-                head: Arc::clone(&head),
-            });
-            runs.extend(listed);
+            total += 1;
         }
-        if let Some(one) = query.of.filter(|id| id.planned().is_some()) {
-            runs.retain(|listed| listed.id == one);
-        }
-        runs.sort_by_key(|listed| (listed.run.planned_at, listed.id));
-        runs.truncate(RUNS_COUNTED_MAX);
-        let total = runs.len();
-        let runs = runs.into_iter().skip(query.skip).take(query.limit).collect();
         RunsPage { runs, total }
     }
 }
 
-/// What has a row, and what is still to come.
-fn runs_of(store: &Store, app: App, id: Id, head: &Head) -> Vec<Run> {
-    let mut runs: Vec<Run> = store
-        .family(app, Kind::Run, id, RUNS_OF_ONE_MAX)
-        .into_iter()
-        .filter_map(|(_, stored)| run_of(&stored.bytes).ok())
-        .collect();
-    if head.state == State::Active {
-        let known: std::collections::BTreeSet<_> = runs.iter().map(|run| run.planned_at).collect();
-        let to_come = head.strategy.after(head.over_until).take(RUNS_OF_ONE_MAX);
-        let to_come = to_come.filter(|planned| !known.contains(planned));
-        runs.extend(to_come.map(|planned| Run::new(id, planned, RunState::Planned)));
+/// The runs of one schedule within a question's window, in order: what has a row, and what is still
+/// to come.
+struct Line {
+    id: Id,
+    head: Arc<Head>,
+    rows: VecDeque<(Timestamp, Bytes)>,
+    to_come: Option<Timestamp>,
+    to: Timestamp,
+    left: usize,
+}
+
+impl Line {
+    fn new(store: &Store, app: App, id: Id, head: Head, query: &RunsQuery) -> Self {
+        let one = query.of.and_then(Id::planned);
+        let from = one.or(query.from).unwrap_or_default();
+        let end = Timestamp::from_millis(u64::MAX);
+        let to = one.map_or(query.to.unwrap_or(end), |planned| planned + Ttl::from_millis(1));
+        let rows = store.family(app, Kind::Run, id, RUNS_OF_ONE_MAX).into_iter();
+        let rows = rows.filter_map(|(run, stored)| {
+            let run: Id = run.parse().ok()?;
+            let planned = run.planned().unwrap_or_else(|| head.strategy.end());
+            (from <= planned && planned < to).then_some((planned, stored.bytes))
+        });
+        let rows = rows.collect();
+        let active = head.state == State::Active;
+        let after = head.over_until.max(from - Ttl::from_millis(1));
+        let to_come = head.strategy.next_after(after).filter(|next| active && *next < to);
+        Self { id, head: Arc::new(head), rows, to_come, to, left: RUNS_OF_ONE_MAX }
     }
-    runs
+
+    fn first(&self) -> Option<Timestamp> {
+        let row = self.rows.front().map(|(planned, _)| *planned);
+        row.into_iter().chain(self.to_come).min().filter(|_| self.left > 0)
+    }
+
+    /// Goes past the run planned for `planned`, which is the first; its row, if it has one.
+    fn take(&mut self, planned: Timestamp) -> Option<Bytes> {
+        self.left = self.left.saturating_sub(1);
+        if self.to_come == Some(planned) {
+            self.to_come = self.head.strategy.next_after(planned).filter(|next| *next < self.to);
+        }
+        let row = self.rows.pop_front_if(|(at, _)| *at == planned);
+        row.map(|(_, bytes)| bytes)
+    }
+
+    /// None for a row that cannot be read.
+    fn listed(&self, planned: Timestamp, row: Option<Bytes>) -> Option<Listed> {
+        let run = match row {
+            Some(row) => run_of(&row).ok()?,
+            None => Run::new(self.id, planned, RunState::Planned),
+        };
+        Some(Listed { id: self.id.run(&self.head.strategy, planned), run, head: Arc::clone(&self.head) })
+    }
 }
 
 fn read((id, stored): (String, Stored)) -> Option<(Id, Head)> {

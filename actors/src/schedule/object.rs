@@ -11,8 +11,9 @@ use carillon_sdk::{MessageId, Timestamp, Ttl};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::calendar::Strategy;
+use crate::audience::Audience;
 use crate::model::{PushType, Task};
-use crate::order::Order;
+use crate::order::{Order, Recipients};
 
 /// A schedule's name, or a run's: 32 lower-case hexadecimal digits. A run's begins with the first
 /// ten bytes of its schedule's and ends with the second it was planned for, so either is found from
@@ -38,10 +39,16 @@ impl Id {
         Self(bytes)
     }
 
-    /// A new schedule's: later ones sort later.
+    /// A new schedule's: those of later milliseconds sort later.
     #[must_use]
     pub(super) fn fresh() -> Self {
-        Self::of_schedule(*MessageId::fresh().as_bytes())
+        let drawn = *MessageId::fresh().as_bytes();
+        let mut bytes = drawn;
+        // What follows the time in such an id is counted up within a millisecond, and only its end is
+        // random: that belongs to what a schedule and its runs have in common.
+        bytes[6..PREFIX].copy_from_slice(&drawn[12..]);
+        bytes[12..].copy_from_slice(&drawn[6..PREFIX]);
+        Self::of_schedule(bytes)
     }
 
     /// The run of this schedule that is planned for `planned`. A schedule that fires once has one
@@ -339,8 +346,28 @@ pub(super) fn parts(row: &Bytes) -> Result<(Head, Bytes), Unreadable> {
     Ok((head, row.slice(4 + length..)))
 }
 
-pub(super) fn order_of(bytes: &Bytes) -> Result<Order, Unreadable> {
-    serde_json::from_slice(bytes).map_err(|_| Unreadable)
+/// What a schedule sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) order: Order,
+    /// For whom, in words: what they mean is decided anew for each run.
+    #[serde(default)]
+    pub(super) audience: Option<String>,
+}
+
+impl Kept {
+    pub(super) fn read(bytes: &Bytes) -> Result<Self, Unreadable> {
+        serde_json::from_slice(bytes).map_err(|_| Unreadable)
+    }
+
+    /// The order of the run planned for then.
+    pub(super) fn at(self, planned: Timestamp) -> Result<Order, Unreadable> {
+        let Self { mut order, audience } = self;
+        if let Some(text) = audience {
+            order.to = Recipients::Audience(Audience::parse(&text, planned).map_err(|_| Unreadable)?);
+        }
+        Ok(order)
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::PushRequest;
+use super::batch::PushBatch;
 use crate::ids::MessageId;
 use crate::time::Timestamp;
 
-/// `POST /v1/schedules`: a push, and either `at`, or `every` with `time` and `to`.
+/// `POST /v1/schedules`: a push or a batch, and either `at`, or `every` with `time` and `to`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -16,7 +17,15 @@ pub struct CreateSchedule {
     pub name: Option<String>,
     /// As `POST /v1/pushes` takes it, but for a `ttl_s` of 0. Its validity begins when it fires. The
     /// words of a template are those of now.
-    pub push: PushRequest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushRequest>,
+    /// With a push to all: only to these devices, an expression as campaigns take it. Who belongs to
+    /// it is decided when it fires, and spans as `7d` count back from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Instead of `push`: as `POST /v1/pushes/batch` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<PushBatch>,
     /// Once, at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Moment>,

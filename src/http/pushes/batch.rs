@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_actors::engine::Outcome;
 use carillon_actors::limits::Limits;
-use carillon_actors::model::PushType;
+use carillon_actors::model::{App, PushType};
 use carillon_actors::order::{Content, Named, Order, Ordered, Recipient, Recipients};
 use carillon_sdk::Ttl;
 use carillon_sdk::api::batch::{BatchAccepted, BatchEntry, EntryAnswer, PushBatch};
@@ -35,8 +35,14 @@ pub(in super::super) async fn batch(
     let app = caller.with(Scope::Push)?;
     state.push_api_open(app)?;
     let idempotency = idempotency(&request, app, caller.bytes())?;
-    let asked: PushBatch = caller.json()?;
-    let limits = state.engine.limits();
+    let order = order_of_batch(&state, app, caller.json()?)?;
+    let targets = targets(&order);
+    let ordered = state.engine.order(app, order, idempotency, caller.nonce()).await?;
+    answer(&ordered, targets)
+}
+
+/// The order that a batch is.
+pub(in super::super) fn order_of_batch(state: &State, app: App, asked: PushBatch) -> Result<Order, Refused> {
     let content = match &asked.template {
         None => own_content(&asked)?,
         Some(name) => {
@@ -49,14 +55,11 @@ pub(in super::super) async fn batch(
             ];
             words::own_words(&given)?;
             let data = asked.data.as_ref().map(|data| data_text(data, "/data")).transpose()?;
-            let content = words::content_of(&state, app, name)?;
+            let content = words::content_of(state, app, name)?;
             Content { data: data.or(content.data), ..content }
         }
     };
-    let order = order(asked, content, limits)?;
-    let targets = targets(&order);
-    let ordered = state.engine.order(app, order, idempotency, caller.nonce()).await?;
-    answer(&ordered, targets)
+    order(asked, content, state.engine.limits())
 }
 
 fn own_content(asked: &PushBatch) -> Result<Content, Refused> {

@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::{Code, Refused, State};
 use parse::{Draft, Targets, parse_push};
 
+pub(super) use batch::order_of_batch;
 pub(super) use order::order_of;
 pub(super) use parse::collapse_key;
 pub(super) use parse::data_text;

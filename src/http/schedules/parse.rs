@@ -1,5 +1,6 @@
 //! A schedule's body into what the engine takes. Whether its time has passed, the engine says.
 
+use carillon_actors::audience::Audience;
 use carillon_actors::model::App;
 use carillon_actors::schedule::calendar::{self, Cycle, Invalid, Strategy, Zone};
 use carillon_actors::schedule::object::{Face, Missed};
@@ -9,7 +10,7 @@ use carillon_sdk::api::schedules::{self as api, CreateSchedule, Moment};
 use carillon_sdk::{Timestamp, Ttl};
 
 use super::super::keys::is_name;
-use super::super::pushes::order_of;
+use super::super::pushes::{order_of, order_of_batch};
 use super::super::{Code, Refused, State};
 
 pub(super) fn parse_schedule(
@@ -21,11 +22,23 @@ pub(super) fn parse_schedule(
     if asked.name.as_deref().is_some_and(|name| !is_name(name)) {
         return Err(invalid("/name", "1 to 64 bytes without control characters"));
     }
-    let push = std::mem::take(&mut asked.push);
-    let order = order_of(state, app, push, asked.name.clone()).map_err(|refused| refused.within("/push"))?;
+    let audience = asked.audience.take();
+    if let Some(text) = &audience {
+        audience_fits(text, &asked, state.engine.clock().now())?;
+    }
+    let order = match (asked.push.take(), asked.batch.take()) {
+        (Some(push), None) => {
+            order_of(state, app, push, asked.name.clone()).map_err(|refused| refused.within("/push"))?
+        }
+        (None, Some(batch)) => {
+            order_of_batch(state, app, batch).map_err(|refused| refused.within("/batch"))?
+        }
+        _ => return Err(invalid("/push", "exactly one of push and batch")),
+    };
     let late_max = late_max(&asked, state.engine.limits().ttl_max)?;
     Ok(NewSchedule {
         order,
+        audience,
         strategy: strategy(&asked, &state.engine.settings(app).time_zone, state.engine.clock().wall())?,
         missed: match asked.missed.unwrap_or_default() {
             api::Missed::LateOnce => Missed::LateOnce,
@@ -36,6 +49,15 @@ pub(super) fn parse_schedule(
         delivery_type: None,
         request: repeatable.map(|Idempotency { key, body }| Request { key, body }),
     })
+}
+
+fn audience_fits(text: &str, asked: &CreateSchedule, now: Timestamp) -> Result<(), Refused> {
+    if !asked.push.as_ref().is_some_and(|push| push.to.all) {
+        return Err(invalid("/audience", "it is for a push to all"));
+    }
+    Audience::parse(text, now)
+        .map(drop)
+        .map_err(|error| Refused::at(Code::TargetInvalid, "/audience", error.to_string()))
 }
 
 fn late_max(asked: &CreateSchedule, most: Ttl) -> Result<Option<Ttl>, Refused> {

@@ -41,16 +41,18 @@ pub(super) fn audience(form: &Form, now: Timestamp) -> Result<Audience, Failure>
 }
 
 fn side_of(side: Side, window: &Window) -> Audience {
-    let (own, since, until): (_, fn(Timestamp) -> Fact, fn(Timestamp) -> Fact) = match side {
-        Side::Bound => (Audience::Is(Fact::Bound), Fact::BoundSince, Fact::BoundBefore),
-        Side::Unbound => {
-            (Audience::Not(Box::new(Audience::Is(Fact::Bound))), Fact::UnboundSince, Fact::UnboundBefore)
-        }
+    let bound = Audience::Is(Fact::Bound);
+    let (own, since, until) = match side {
+        Side::Bound => (bound, window.since.map(Fact::BoundSince), window.until.map(Fact::BoundBefore)),
+        Side::Unbound => (
+            Audience::Not(Box::new(bound)),
+            window.since.map(Fact::UnboundSince),
+            window.until.map(Fact::UnboundBefore),
+        ),
     };
-    let mut all = vec![own];
-    all.extend(window.since.map(|at| Audience::Is(since(at))));
-    all.extend(window.until.map(|at| Audience::Is(until(at))));
-    Audience::All(all)
+    Audience::All(
+        [Some(own), since.map(Audience::Is), until.map(Audience::Is)].into_iter().flatten().collect(),
+    )
 }
 
 /// A window of its own, where TimeMode is 1 or one is named, else one of the preset periods. Neither

@@ -153,7 +153,7 @@ pub(in crate::mpaas) fn default_url(name: &str, text: &str) -> Result<Option<Str
     let object =
         object_of(text).map_err(|()| Code::InvalidParam.because(format!("{name} is no JSON object")))?;
     for url in object.values() {
-        if !url.as_str().is_some_and(|url| url.len() <= URI_BYTES_MAX) {
+        if url.as_str().is_none_or(|url| url.len() > URI_BYTES_MAX) {
             let detail = format!("{name} holds what is no text of at most {URI_BYTES_MAX} bytes");
             return Err(Code::InvalidParam.because(detail));
         }

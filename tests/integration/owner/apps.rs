@@ -57,11 +57,11 @@ async fn what_is_scheduled_in_a_disabled_app_waits_until_it_is_enabled() {
     let device = app.register("d").await;
     let at = now() + Ttl::from_secs(1);
     let schedule = CreateSchedule {
-        push: PushRequest {
+        push: Some(PushRequest {
             to: to_device(&device.device_id),
             title: Some("later".to_owned()),
             ..PushRequest::default()
-        },
+        }),
         at: Some(Moment::Millis(at.as_millis())),
         ..CreateSchedule::default()
     };

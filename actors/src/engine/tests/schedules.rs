@@ -50,6 +50,7 @@ impl World {
     fn new_schedule(order: Order, strategy: Strategy) -> NewSchedule {
         NewSchedule {
             order,
+            audience: None,
             strategy,
             missed: Missed::LateOnce,
             late_max: None,
@@ -375,4 +376,61 @@ async fn a_push_that_finds_no_room_is_tried_again_for_as_long_as_it_may_be_late(
     assert!(fired.lag().unwrap() >= HOUR, "{fired:?}");
     phone.take("late").await;
     phone.expect_nothing().await;
+}
+
+#[actix_rt::test]
+async fn as_many_schedules_as_an_app_may_have_fire_together() {
+    let limits = Limits { schedules_max: 200, ..Limits::default() };
+    let world = World::with(limits, |hints| hints).await;
+    let at = world.ahead(HOUR);
+    for n in 0..200 {
+        world.once(to_user("ann", &n.to_string(), None), at).await;
+    }
+    let one_more = World::new_schedule(to_user("ann", "", None), Strategy::Once(at));
+    assert_eq!(world.engine.schedule(world.app, one_more.clone(), by(), None).await, Err(Denied::Full));
+    world.move_to(at);
+    soon("all of them to fire", async {
+        let query = RunsQuery { limit: 1_000, ..RunsQuery::default() };
+        while world.engine.runs(world.app, &query).runs.iter().any(|listed| !listed.run.is_over()) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.engine.schedule(world.app, one_more, by(), None).await, Err(Denied::Past));
+}
+
+#[actix_rt::test]
+async fn runs_of_all_schedules_are_listed_in_the_order_of_their_times() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for days in [3, 5] {
+        ids.push(world.daily(to_user("ann", "noon", None), days).await.id);
+    }
+    let broadcast = Order {
+        to: Recipients::Audience(Audience::Everybody),
+        push_type: PushType::Broadcast,
+        ..to_user("ann", "all", None)
+    };
+    let all = world.once(broadcast, world.ahead(Ttl::from_secs(2 * 86_400))).await;
+    let runs = |query: RunsQuery| {
+        let page = world.engine.runs(world.app, &query);
+        let runs: Vec<_> =
+            page.runs.into_iter().map(|listed| (listed.run.planned_at, listed.run.schedule)).collect();
+        (page.total, runs)
+    };
+    let whole = RunsQuery { limit: 100, ..RunsQuery::default() };
+    let (total, everything) = runs(whole.clone());
+    assert_eq!((total, everything.len()), (9, 9));
+    assert!(everything.is_sorted_by_key(|(planned, _)| *planned));
+    let second = RunsQuery { skip: 4, limit: 3, ..whole };
+    assert_eq!(runs(second), (9, everything[4..7].to_vec()));
+    let (from, to) = (everything[2].0, everything[6].0);
+    let window = RunsQuery { from: Some(from), to: Some(to), ..whole };
+    let expected: Vec<_> = everything.iter().filter(|(at, _)| (from..to).contains(at)).copied().collect();
+    assert_eq!(runs(window).1, expected);
+    let broadcasts = RunsQuery { push_type: Some(PushType::Broadcast), ..whole };
+    assert_eq!(runs(broadcasts).1, [(all.head.next().unwrap(), all.id)]);
+    let one = world.runs(ids[1])[2].0;
+    let one = runs(RunsQuery { of: Some(one), ..whole });
+    assert_eq!(one, (1, vec![(world.runs(ids[1])[2].1.planned_at, ids[1])]));
 }

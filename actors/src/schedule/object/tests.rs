@@ -31,7 +31,12 @@ fn later_runs_and_later_schedules_sort_later() {
     assert!(ids.is_sorted(), "{ids:?}");
     // Its own id is after those of its runs.
     assert!(ids[2] < schedule.to_string());
-    assert!(Id::fresh().to_string() < Id::fresh().to_string());
+}
+
+#[test]
+fn schedules_made_in_one_millisecond_have_nothing_in_common() {
+    let families: std::collections::BTreeSet<_> = (0..10_000).map(|_| Id::fresh().family()).collect();
+    assert_eq!(families.len(), 10_000);
 }
 
 #[test]
