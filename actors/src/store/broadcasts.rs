@@ -16,45 +16,13 @@ use super::log::{Fresh, LogEntry as Entry, Mark, Reach, Rule, chunks_of, encode 
 use super::partition::Partition;
 use super::pending::{Owed, is_repeatable};
 use super::rows::{BroadcastRow, Owners, RepeatRow, encode};
-use super::work::{Later, Released, Reply, Story, Work, Write};
+use super::work::{Later, Released, Reply, Story, Work};
 use super::{EntryView, Error, Targets};
 use crate::audience::Audience;
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Message, Seq, Task};
 
 impl Partition {
-    /// What concerns the app's log, and what a revoke asks for.
-    pub(super) fn write_log(&mut self, write: Write, work: &mut Work) -> Result<(), Failed> {
-        match write {
-            Write::Broadcast { message, audience, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                self.broadcast(&message, &audience, reply, work)?;
-            }
-            Write::Plan { message, targets, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                self.plan(&message, targets, reply, work);
-            }
-            Write::Release { app, task, devices, reply } => {
-                self.release(app, task, devices, reply, work);
-            }
-            Write::RevokeEntry { id, notice, reply } => self.revoke_entry(id, &notice, reply, work)?,
-            Write::Tell { notice, devices, reply } => {
-                let told = self.tell(&notice, devices, work);
-                work.answer(reply, told);
-            }
-            Write::RevokeTask { app, task, audit, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                self.revoke_task(app, task, audit, reply, work);
-            }
-            Write::TaskRevoked { app, task, reply } => self.task_revoked(app, task, reply, work),
-            // Paid for when this commit was begun.
-            Write::Paid { reply } => work.answer(reply, ()),
-            Write::Join { app } => self.join(app, work),
-            other => self.registry(other, work),
-        }
-        Ok(())
-    }
-
     /// Lets a message go to its whole audience. Whoever comes to belong to it later is let go then.
     pub(super) fn broadcast(
         &mut self,

@@ -170,6 +170,30 @@ impl Partition {
                 let outcomes = self.pending.enqueue(&mut desk, &message, &targets, draw)?;
                 work.answer(reply, outcomes);
             }
+            Write::Broadcast { message, audience, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.broadcast(&message, &audience, reply, work)?;
+            }
+            Write::Plan { message, targets, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.plan(&message, targets, reply, work);
+            }
+            Write::Release { app, task, devices, reply } => {
+                self.release(app, task, devices, reply, work);
+            }
+            Write::RevokeEntry { id, notice, reply } => self.revoke_entry(id, &notice, reply, work)?,
+            Write::Tell { notice, devices, reply } => {
+                let told = self.tell(&notice, devices, work);
+                work.answer(reply, told);
+            }
+            Write::RevokeTask { app, task, audit, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.revoke_task(app, task, audit, reply, work);
+            }
+            Write::TaskRevoked { app, task, reply } => self.task_revoked(app, task, reply, work),
+            // Paid for when this commit was begun.
+            Write::Paid { reply } => work.answer(reply, ()),
+            Write::Join { app } => self.join(app, work),
             Write::List { device, user, before, reply } => {
                 if let Some(people) = self.people(device.app) {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -177,6 +201,16 @@ impl Partition {
                 }
                 work.answer(reply, before);
             }
+            Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
+            Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
+            other => self.keep(other, work),
+        }
+        Ok(())
+    }
+
+    /// What an app's owner keeps, and tasks.
+    fn keep(&mut self, write: Write, work: &mut Work) {
+        match write {
             Write::Nonce { nonce, reply } => {
                 Self::note_nonce(work, Some(nonce));
                 work.answer(reply, ());
@@ -193,11 +227,8 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.open_task(app, info, reply, work);
             }
-            Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
-            Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
-            other => self.write_log(other, work)?,
+            other => self.registry(other, work),
         }
-        Ok(())
     }
 
     /// Writes history, then the batch. On an error nobody knows what is stored: a start does, by the

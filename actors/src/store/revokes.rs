@@ -10,7 +10,6 @@ use carillon_sdk::{MessageId, Timestamp};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
-use super::Error;
 use super::broadcasts::record_groups;
 use super::disk::Failed;
 use super::history::Whom;
@@ -20,7 +19,7 @@ use super::objects::Audit;
 use super::partition::Partition;
 use super::pending::Desk;
 use super::rows::{BroadcastRow, MessageRow, PendingRow, RevokedRow, decode, encode};
-use super::work::{Later, Reply, Withdrawal, Work};
+use super::work::{Reply, Withdrawal, Work};
 use crate::model::{App, Device, Message, Owner, Seq, Task};
 
 /// Messages looked at in one step of a task's walk.
@@ -108,26 +107,6 @@ impl RevokedTasks {
 }
 
 impl Partition {
-    pub(super) fn take_back(&mut self, withdraw: Later, work: &mut Work) -> Result<(), Failed> {
-        match withdraw {
-            Later::Withdraw { app, id, expires_at, only, reply } => {
-                let withdrawal = self.withdraw(app, id, expires_at, only, work)?;
-                work.answer(reply, withdrawal);
-            }
-            Later::WithdrawFrom { device, id, reply } => {
-                let withdrawn = self.withdraw_from(device, id, work);
-                work.answer(reply, withdrawn);
-            }
-            Later::WithdrawTask { app, task, from, reply } => {
-                let walked = self.withdraw_task(app, task, from, work)?;
-                work.answer(reply, walked);
-            }
-            // The rest takes nothing back.
-            other => other.refuse(Error::Unavailable),
-        }
-        Ok(())
-    }
-
     /// Everyone an entry was let go to and who has not settled it gets the verdict, and who may show
     /// it the notice, all in this commit.
     pub(super) fn revoke_entry(
