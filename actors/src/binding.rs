@@ -18,7 +18,7 @@ pub(crate) const CHANNELS: [&str; 10] =
 /// Binds the user a token names, if the app's server signed it for this device and it still holds.
 pub(crate) async fn by_token(engine: &Engine, device: Device, token: &str) -> Result<UserId, ErrorCode> {
     let user_id = verified(engine, device, token)?;
-    match engine.bind(device, Some(user_id.clone()), None).await {
+    match engine.bind_itself(device, Some(user_id.clone())).await {
         Ok(_) => Ok(user_id),
         Err(Refusal::DeviceUnknown) => Err(ErrorCode::CredentialInvalid),
         Err(_) => Err(ErrorCode::Unavailable),

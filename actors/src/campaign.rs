@@ -41,7 +41,7 @@ mod frozen;
 mod view;
 
 pub(crate) use self::board::Board;
-pub(crate) use self::keep::uses_list;
+pub(crate) use self::keep::{states, uses_list};
 pub(crate) use self::office::{CrashRunner, Office};
 
 pub use self::desk::{By, Error};

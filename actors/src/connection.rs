@@ -147,7 +147,7 @@ impl Connection {
             match token {
                 Some(token) => binding::by_token(&engine, device, &token).await.map(Some),
                 None => {
-                    engine.bind(device, None, None).await.map(|_| None).map_err(|_| ErrorCode::Unavailable)
+                    engine.bind_itself(device, None).await.map(|_| None).map_err(|_| ErrorCode::Unavailable)
                 }
             }
         };

@@ -13,6 +13,7 @@ use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::audience::Audience;
 use crate::campaign::Board;
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -100,10 +101,12 @@ pub enum To {
     Devices(Vec<Device>),
     /// In the caller's words: a user nobody has heard of is accepted and waits for a bind.
     Users(Vec<UserId>),
+    Audience(Audience),
     All,
 }
 
-/// The answer to a push. `outcomes` is in the order of the targets, empty for `To::All`.
+/// The answer to a push. `outcomes` is in the order of the targets, empty for an audience and
+/// for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pushed {
     pub id: MessageId,
@@ -231,6 +234,7 @@ impl Shared {
         device: Device,
         user: Option<UserId>,
         nonce: Option<Nonce>,
+        is_news: bool,
     ) -> Result<Option<User>, Refusal> {
         let to = user.map(|id| self.store.user(device.app, &id));
         let through = match to {
@@ -252,7 +256,8 @@ impl Shared {
         };
         if before != to {
             // A shard that died has no session left to tell.
-            let _ = self.router.ask(self.router.of_device(device), Rebound(device)).await;
+            let rebound = Rebound { device, is_news };
+            let _ = self.router.ask(self.router.of_device(device), rebound).await;
         }
         Ok(before)
     }
@@ -409,18 +414,37 @@ impl Engine {
     }
 
     /// Binds `device` to `user`, or to nobody. Answers when it is on disk and the device's live
-    /// session, if any, knows. Binds of one device are done in the order in which they came, each
-    /// to its end, though its caller may be gone.
+    /// session, if any, knows: the device is told of a user it did not ask for. Binds of one device
+    /// are done in the order in which they came, each to its end, though its caller may be gone.
     pub async fn bind(
         &self,
         device: Device,
         user: Option<UserId>,
         nonce: Option<Nonce>,
     ) -> Result<Option<User>, Refusal> {
+        self.bind_in_turn(device, user, nonce, true).await
+    }
+
+    /// The same, asked for by the device itself, whose answer tells it.
+    pub(crate) async fn bind_itself(
+        &self,
+        device: Device,
+        user: Option<UserId>,
+    ) -> Result<Option<User>, Refusal> {
+        self.bind_in_turn(device, user, None, false).await
+    }
+
+    async fn bind_in_turn(
+        &self,
+        device: Device,
+        user: Option<UserId>,
+        nonce: Option<Nonce>,
+        is_news: bool,
+    ) -> Result<Option<User>, Refusal> {
         let shared = Arc::clone(&self.shared);
         let bound = actix_rt::spawn(async move {
             let _turn = shared.binds.take(device).await;
-            shared.bind(device, user, nonce).await
+            shared.bind(device, user, nonce, is_news).await
         });
         // It panicked, or the arbiter is ending.
         bound.await.unwrap_or(Err(Refusal::Unknown))

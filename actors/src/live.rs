@@ -176,6 +176,9 @@ impl Live {
 
     /// A place was revoked: it is sent no more.
     pub(crate) fn withdrawn(&self, seq: Seq) {
+        if !self.session.borrow().holds(seq) {
+            return;
+        }
         let is_unwritten = self.link.borrow_mut().hold_back(seq);
         self.turn(|session, bounds, _, fx| session.withdrawn(seq, is_unwritten, bounds, fx));
     }

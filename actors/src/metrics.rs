@@ -61,6 +61,9 @@ impl Metrics {
         gauge!(names::QUEUE_OLDEST_AGE).set(age as f64 / 1000.0);
         gauge!(names::DEVICES).set(totals.devices as f64);
         gauge!(names::BROADCASTS).set(totals.broadcasts as f64);
+        for (state, count) in crate::campaign::states(&self.shared.store) {
+            gauge!(names::CAMPAIGNS, "state" => state.as_str()).set(count as f64);
+        }
         gauge!(names::STORE_BYTES).set(totals.disk_bytes as f64);
         gauge!(names::STORE_INTAKE).set(totals.intake as f64);
         let resident = actix_rt::task::spawn_blocking(resident_bytes);

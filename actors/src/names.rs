@@ -59,6 +59,10 @@ metrics! {
     DEVICES: Gauge = "carillon_devices";
     /// Live broadcasts.
     BROADCASTS: Gauge = "carillon_broadcasts_live";
+    /// Campaigns that are kept, by state.
+    CAMPAIGNS: Gauge = "carillon_campaigns";
+    /// Targets that campaigns let go.
+    CAMPAIGN_RELEASED: Counter = "carillon_campaign_targets_released_total";
     /// Bytes the store takes on disk.
     STORE_BYTES: Gauge = "carillon_store_size_bytes";
     /// Operations waiting for a commit.

@@ -316,6 +316,11 @@ impl Session {
         self.read_on(bounds, fx);
     }
 
+    /// Whether a place is in flight here.
+    pub(crate) fn holds(&self, seq: Seq) -> bool {
+        self.window.holds(seq)
+    }
+
     /// A place was revoked. The shell first takes out what its buffer still holds of it.
     pub(crate) fn withdrawn(&mut self, seq: Seq, is_unwritten: bool, bounds: &Bounds, fx: &mut Effects) {
         self.window.hold_back(seq, is_unwritten);

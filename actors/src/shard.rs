@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use carillon_sdk::Ttl;
-use carillon_sdk::wire::GoodbyeReason;
+use carillon_sdk::wire::{BindAnswer, GoodbyeReason};
 use roaring::RoaringBitmap;
 use tokio::sync::oneshot;
 
@@ -86,7 +86,11 @@ pub(crate) struct Withdrawn {
 /// arrive here in either order.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Rebound(pub(crate) Device);
+pub(crate) struct Rebound {
+    pub(crate) device: Device,
+    /// The device did not ask for it: it is told.
+    pub(crate) is_news: bool,
+}
 
 /// Sent by the engine to end a device's session. No reply.
 #[derive(Message)]
@@ -259,10 +263,15 @@ impl Handler<Withdrawn> for Shard {
 impl Handler<Rebound> for Shard {
     type Result = ();
 
-    fn handle(&mut self, Rebound(device): Rebound, _: &mut Context<Self>) {
-        if let Some(live) = self.live(device) {
-            live.rebound(self.env.shared.store.device_info(device).and_then(|info| info.user));
+    fn handle(&mut self, Rebound { device, is_news }: Rebound, _: &mut Context<Self>) {
+        let Some(live) = self.live(device) else { return };
+        let info = self.env.shared.store.device_info(device);
+        let (user, user_id) = info.map(|info| (info.user, info.user_id)).unwrap_or_default();
+        if is_news {
+            // Before anything of that user's.
+            live.answer(BindAnswer { request: 0, error: None, user_id });
         }
+        live.rebound(user);
     }
 }
 

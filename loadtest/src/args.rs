@@ -107,6 +107,13 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=2_000_000))]
         pending: u64,
     },
+    /// A broadcast and a list campaign over devices that come in turns, three kills in the middle;
+    /// fails unless every count reconciles.
+    Campaign {
+        /// Devices connected at once; a process may open as few as 20,000 files.
+        #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u32).range(1..=18_000))]
+        at_a_time: u32,
+    },
     /// A bare sender and receiver on this machine.
     Floor,
     /// Every scenario, one after another.

@@ -14,6 +14,7 @@ mod report;
 mod scenario;
 mod server;
 mod suite;
+mod turns;
 
 use std::process::ExitCode;
 

@@ -8,10 +8,15 @@ use anyhow::{Context, Result};
 use crate::args::{Command, Common};
 use crate::fleet::DEVICES_PER_PROCESS_MAX;
 use crate::report::{Report, histogram, quantile_ms};
-use crate::scenario::{broadcast, connect, durable, idle, mixed, restart, single, slow_readers, storm};
+use crate::scenario::{
+    broadcast, campaign, connect, durable, idle, mixed, restart, single, slow_readers, storm,
+};
 
 /// Devices over which pending messages are spread; a device holds at most 1,000.
 const HOLDERS: usize = 2_000;
+
+/// Registered devices of a campaign.
+const CAMPAIGN_DEVICES: usize = 100_000;
 
 /// Runs `command` and prints its reports as they come.
 pub(crate) async fn run(common: &Common, command: Command) -> Result<()> {
@@ -48,6 +53,10 @@ async fn one(common: &Common, command: Command) -> Result<Vec<Report>> {
         Command::SlowReaders { rounds } => slow_readers::run(&fleet, rounds).await?,
         Command::Durable { live, singles } => durable::run(&holders, live, singles).await?,
         Command::Restart { pending } => restart::run(&holders, pending).await?,
+        Command::Campaign { at_a_time } => {
+            let setting = common.setting(CAMPAIGN_DEVICES)?;
+            campaign::run(&setting, usize::try_from(at_a_time)?).await?
+        }
         Command::Floor => return floor(common).await,
         Command::All | Command::Fleet | Command::FloorServer { .. } => return Ok(reports),
     };
@@ -127,6 +136,7 @@ async fn all(common: &Common) -> Result<()> {
         Command::SlowReaders { rounds: 100 },
         Command::Durable { live: 200_000, singles: 50_000 },
         Command::Restart { pending: MILLION },
+        Command::Campaign { at_a_time: 18_000 },
     ];
     let mut failed = Vec::new();
     for command in commands {

@@ -39,6 +39,8 @@ enum Command {
     Resume(One),
     /// Let nothing more go, for ever; what was let go stays
     Abort(One),
+    /// Let nothing more go, and withdraw what was
+    Revoke(One),
     /// Every campaign
     List {
         #[command(flatten)]
@@ -71,7 +73,7 @@ struct Create {
     /// To every device of the app
     #[arg(long)]
     all: bool,
-    /// To every device of an audience, such as 'platform = ios and seen < 7d'
+    /// To every device of an audience, such as 'platform = ios and seen since 7d'
     #[arg(long, value_name = "EXPRESSION")]
     audience: Option<String>,
     /// To each line of this list, in its own words
@@ -139,6 +141,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         }
         Command::Abort(one) => {
             show(&one.server.connect()?.client.abort_campaign(&one.id).await.map_err(failure)?, one.json)
+        }
+        Command::Revoke(one) => {
+            show(&one.server.connect()?.client.revoke_campaign(&one.id).await.map_err(failure)?, one.json)
         }
         Command::List { server, json } => list(&server, json).await,
         Command::Watch(one) => watch(&one).await,

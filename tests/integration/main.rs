@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod audiences;
 mod bad_frames;
 mod bad_requests;
 mod campaigns;
@@ -21,6 +22,7 @@ mod owner;
 mod promises;
 mod pushes;
 mod receipts;
+mod revokes;
 mod schedules;
 mod statistics;
 mod supervision;

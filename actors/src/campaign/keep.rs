@@ -1,6 +1,7 @@
 //! Campaigns in the store: an object each, found by its task.
 
 use bytes::Bytes;
+use carillon_sdk::api::campaigns::CampaignState;
 
 use super::record::{Campaign, To};
 use crate::model::{App, Task};
@@ -43,6 +44,17 @@ pub(super) fn all(store: &Store) -> Vec<(App, Task, Campaign)> {
         Some((app, task, parse(task, &stored)?.campaign))
     };
     found.filter_map(parsed).collect()
+}
+
+/// How many are in each state, of all apps.
+pub(crate) fn states(store: &Store) -> [(CampaignState, usize); 10] {
+    let mut states = CampaignState::ALL.map(|state| (state, 0));
+    for (_, _, campaign) in all(store) {
+        if let Some((_, count)) = states.iter_mut().find(|(state, _)| *state == campaign.state) {
+            *count += 1;
+        }
+    }
+    states
 }
 
 /// Whether a campaign that is not over is for the list.

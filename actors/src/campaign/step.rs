@@ -11,6 +11,7 @@ use super::office::Key;
 use super::record::{Campaign, To};
 use super::{audience, counts, list};
 use crate::engine::Shared;
+use crate::names;
 use crate::store;
 
 /// How often a campaign that waits looks whether it still has to.
@@ -54,6 +55,7 @@ pub(super) async fn step(shared: Arc<Shared>, key: Key, allowed: u64) -> Stepped
         Ok(stepped) => {
             if stepped.released > 0 {
                 shared.board.released(key, stepped.released);
+                metrics::counter!(names::CAMPAIGN_RELEASED).increment(stepped.released);
             }
             stepped
         }
@@ -72,6 +74,10 @@ async fn forward(shared: &Arc<Shared>, key: Key, kept: &Kept, allowed: u64) -> R
         return Ok(Next::Rest.into());
     };
     let now = shared.clock.now();
+    if campaign.state != State::Revoking && shared.store.is_revoked(key.0, key.1) {
+        // As a task, by whoever did not know that it is a campaign's.
+        return turn(shared, key, kept, State::Revoked).await;
+    }
     match campaign.state {
         State::Running | State::Paused | State::Holding if now >= applied.expires_at => {
             turn(shared, key, kept, State::Settling).await
@@ -83,6 +89,11 @@ async fn forward(shared: &Arc<Shared>, key: Key, kept: &Kept, allowed: u64) -> R
             To::List(id) => list::release(shared, key, kept, id, allowed).await,
         },
         State::Settling => settle(shared, key, kept).await,
+        State::Revoking => {
+            // Durable before anything is withdrawn, and made good after a kill: by the store.
+            shared.store.revoke_task(key.0, key.1, None, None).await?;
+            turn(shared, key, kept, State::Revoked).await
+        }
         _ => Ok(Next::After(LOOK).into()),
     }
 }

@@ -201,6 +201,16 @@ impl Partition {
                 }
                 work.answer(reply, before);
             }
+            Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
+            Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
+            other => self.keep(other, work),
+        }
+        Ok(())
+    }
+
+    /// What an app's owner keeps, and tasks.
+    fn keep(&mut self, write: Write, work: &mut Work) {
+        match write {
             Write::Nonce { nonce, reply } => {
                 Self::note_nonce(work, Some(nonce));
                 work.answer(reply, ());
@@ -217,11 +227,8 @@ impl Partition {
                 Self::note_nonce(work, nonce);
                 self.open_task(app, info, reply, work);
             }
-            Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
-            Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
             other => self.registry(other, work),
         }
-        Ok(())
     }
 
     /// Writes history, then the batch. On an error nobody knows what is stored: a start does, by the

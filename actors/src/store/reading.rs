@@ -74,6 +74,20 @@ impl Partition {
                     self.pending.unlist(&mut desk, device.ordinal, user, &group)?;
                 }
             }
+            Later::Reject { entry, devices } => {
+                devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
+            }
+            Later::Unlog { device, group } => self.unlog(device, &group, work),
+            Later::Settle { reply } => work.answer(reply, ()),
+            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
+            other => self.take_back(other, work)?,
+        }
+        Ok(())
+    }
+
+    /// What was sent and is revoked.
+    fn take_back(&mut self, later: Later, work: &mut Work) -> Result<(), Failed> {
+        match later {
             Later::Withdraw { app, id, expires_at, only, reply } => {
                 let withdrawal = self.withdraw(app, id, expires_at, only, work)?;
                 work.answer(reply, withdrawal);
@@ -86,12 +100,6 @@ impl Partition {
                 let walked = self.withdraw_task(app, task, from, work)?;
                 work.answer(reply, walked);
             }
-            Later::Reject { entry, devices } => {
-                devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
-            }
-            Later::Unlog { device, group } => self.unlog(device, &group, work),
-            Later::Settle { reply } => work.answer(reply, ()),
-            Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
             question => self.answer(question, work)?,
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The scenarios. Each starts a fresh server, does one thing to it, and reports.
 
 pub(crate) mod broadcast;
+pub(crate) mod campaign;
 pub(crate) mod connect;
 pub(crate) mod durable;
 pub(crate) mod idle;

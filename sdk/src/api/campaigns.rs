@@ -116,6 +116,19 @@ pub enum CampaignState {
 }
 
 impl CampaignState {
+    pub const ALL: [Self; 10] = [
+        Self::Planned,
+        Self::Running,
+        Self::Paused,
+        Self::Holding,
+        Self::Settling,
+        Self::Revoking,
+        Self::Finished,
+        Self::Aborted,
+        Self::Revoked,
+        Self::Failed,
+    ];
+
     /// Nothing changes it any more, but for a revoke.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

@@ -27,6 +27,7 @@ mod owner;
 mod revokes;
 mod schedules;
 mod settings;
+mod tags;
 mod templates;
 
 pub use events::EventsQuery;
@@ -34,6 +35,7 @@ pub use events::EventsQuery;
 pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 pub use self::revokes::RevokeFrom;
+pub use self::tags::MemberForm;
 
 #[cfg(test)]
 mod tests;
@@ -330,11 +332,11 @@ fn succeeded(answer: Answer, method: &Method, path: &str) -> Result<Answer, Erro
     if answer.status.is_success() {
         return Ok(answer);
     }
-    Err(refusal(answer, method, path))
+    Err(refusal(&answer, method, path))
 }
 
 /// What an answer that is no success says.
-fn refusal(answer: Answer, method: &Method, path: &str) -> Error {
+fn refusal(answer: &Answer, method: &Method, path: &str) -> Error {
     match serde_json::from_slice::<Problem>(&answer.body) {
         Ok(problem) => Error::Problem(Box::new(problem)),
         Err(source) => unreadable(answer.status, method, path, source),

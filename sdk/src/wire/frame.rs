@@ -277,8 +277,7 @@ pub struct VendorToken {
 /// The answer to Bind, Unbind and VendorToken.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct BindAnswer {
-    /// 0 is never a device's: by it a server may tell of a user bound or unbound through the API,
-    /// and `DeviceClient` takes it so.
+    /// 0 is never a device's: by it the server tells of a user bound or unbound through the API.
     pub request: u32,
     /// Absent when the request was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]

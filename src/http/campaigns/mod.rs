@@ -149,6 +149,21 @@ pub(super) async fn abort(
     tell(&state, &id, &caller, Command::Abort).await
 }
 
+/// Revoke a campaign
+///
+/// Nothing more is let go, what is pending is withdrawn, and devices that showed it are told to take
+/// it back. May be repeated.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/revoke", tag = "campaigns",
+    params(("id" = String, Path, description = "The campaign's id")),
+    responses((status = 200, description = "It is being withdrawn, or was", body = CampaignView)))]
+pub(super) async fn revoke(
+    state: web::Data<State>,
+    id: web::Path<String>,
+    caller: Caller,
+) -> Result<HttpResponse, Refused> {
+    tell(&state, &id, &caller, Command::Revoke).await
+}
+
 async fn tell(state: &State, id: &str, caller: &Caller, command: Command) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Push)?;
     let by = by(caller);

@@ -33,7 +33,7 @@ pub(super) fn of_csv(reader: impl Read) -> impl FnMut() -> io::Result<Option<Num
                 (Some(header), cells) => {
                     return Ok(Some((item.line, cells.and_then(|cells| row(header, cells)))));
                 }
-                (None, cells) => match cells.and_then(columns) {
+                (None, cells) => match cells.and_then(|cells| columns(&cells)) {
                     Ok(columns) => header = Some(columns),
                     Err(why) => {
                         // Without a header no line means anything.
@@ -56,7 +56,7 @@ fn cells(text: &str) -> Result<Vec<String>, String> {
     Ok(record.iter().map(str::to_owned).collect())
 }
 
-fn columns(cells: Vec<String>) -> Result<Vec<String>, String> {
+fn columns(cells: &[String]) -> Result<Vec<String>, String> {
     let columns: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
     if !columns.iter().any(|column| matches!(column.as_str(), "device_id" | "user_id")) {
         return Err("the header names neither device_id nor user_id".to_owned());

@@ -57,7 +57,7 @@ async fn await_released(app: &App, id: &str, released: u64) -> CampaignView {
 async fn statistics(app: &App, id: &str) -> StatsRow {
     let query = StatsQuery {
         granularity: Granularity::Day,
-        from: Some(app_day_before()),
+        from: Some(two_days_before()),
         group_by: vec![Dimension::Task],
         ..StatsQuery::default()
     };
@@ -73,8 +73,9 @@ async fn statistics(app: &App, id: &str) -> StatsRow {
     })
 }
 
-fn app_day_before() -> carillon_sdk::Timestamp {
-    crate::harness::now() - carillon_sdk::Ttl::from_secs(24 * 3_600)
+/// The day before, whole: a test may run over midnight.
+fn two_days_before() -> carillon_sdk::Timestamp {
+    crate::harness::now() - carillon_sdk::Ttl::from_secs(2 * 24 * 3_600)
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn register(app: &App, count: usize) -> Vec<Registered> {
     devices
 }
 
-/// Connects each and takes what waits for it: the titles, in order of the devices.
+/// Connects each and takes what waits for it: how many pushes.
 async fn collect(server: &Server, devices: Vec<Registered>) -> usize {
     let mut count = 0;
     for device in devices {
@@ -26,6 +26,7 @@ async fn collect(server: &Server, devices: Vec<Registered>) -> usize {
                     count += 1;
                 }
                 Some(carillon_sdk::wire::Frame::Pong) => break,
+                Some(carillon_sdk::wire::Frame::Revoke(_)) => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -85,6 +86,27 @@ async fn an_aborted_campaign_leaves_what_is_out_and_lets_nothing_more_go() {
     let refused = app.api.resume_campaign(&id).await.unwrap_err();
     assert_eq!(refused.code(), Some("campaign_state"));
     assert_eq!(collect(&server, devices).await as u64, aborted.counts.released);
+}
+
+#[tokio::test]
+async fn a_revoked_campaign_withdraws_what_is_pending_over_a_kill_too() {
+    let mut server = Server::start().await;
+    let app = server.app();
+    let devices = register(&app, 10).await;
+    let id = run(&app, &to_all("sale")).await.campaign_id;
+    await_released(&app, &id, 10).await;
+    let revoking = app.api.revoke_campaign(&id).await.unwrap();
+    assert!(matches!(revoking.state, CampaignState::Revoking | CampaignState::Revoked));
+    server.crash().await;
+    let app = server.app();
+    let over = await_state(&app, &id, CampaignState::Revoked).await;
+    assert_eq!(app.api.revoke_campaign(&id).await.unwrap().state, over.state, "it may be repeated");
+    assert_eq!(collect(&server, devices).await, 0);
+    let counted = crate::harness::eventually("every target to be revoked", async || {
+        Some(statistics(&app, &id).await).filter(|counted| counted.revoked == 10)
+    })
+    .await;
+    assert_eq!((counted.accepted, counted.arrived), (10, 0));
 }
 
 #[tokio::test]

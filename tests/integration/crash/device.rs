@@ -121,6 +121,8 @@ impl Device {
             Frame::Welcome(welcome) => self.welcomed(&welcome, server.ready.pid),
             Frame::Push(push) => self.pushed(connection, &push).await?,
             Frame::Ping => connection.send(&Frame::Pong).await.ok()?,
+            // The other way: crash tests bind by token alone.
+            Frame::Answer(answer) if answer.request == 0 => {}
             Frame::Answer(answer) => match answer.error {
                 None => {
                     self.bound = answer.user_id.map(|user| user.to_string());

@@ -5,7 +5,7 @@ use carillon_sdk::wire::{
     self, Ack, Bind, BindAnswer, ErrorCode, ErrorFrame, Frame, Goodbye, GoodbyeReason, Hello, Push, Report,
     ReportKind, Unbind, Welcome,
 };
-use carillon_sdk::{DeviceId, MessageId};
+use carillon_sdk::{DeviceId, MessageId, UserId};
 
 use super::{App, Registered, Server, within};
 
@@ -20,6 +20,8 @@ pub(crate) enum Transport {
 pub(crate) struct Phone {
     pub(crate) device: Registered,
     pub(crate) welcome: Welcome,
+    /// The user it was last told of without asking.
+    pub(crate) told: Option<Option<UserId>>,
     connection: Connection,
     transport: Transport,
 }
@@ -40,7 +42,7 @@ impl Phone {
             Hello { version: wire::VERSION, credential: device.credential.clone(), ..Hello::default() };
         connection.send(&Frame::Hello(hello)).await.unwrap();
         match within("a welcome", connection.next()).await.unwrap() {
-            Some(Frame::Welcome(welcome)) => Self { device, welcome, connection, transport },
+            Some(Frame::Welcome(welcome)) => Self { device, welcome, told: None, connection, transport },
             other => panic!("expected a welcome, got {other:?}"),
         }
     }
@@ -79,6 +81,7 @@ impl Phone {
             // An error is the end, as a close is: a server that is killed resets its sockets.
             match within("a frame", self.connection.next()).await.unwrap_or(None) {
                 Some(Frame::Ping) => self.send(&Frame::Pong).await,
+                Some(Frame::Answer(answer)) if answer.request == 0 => self.told = Some(answer.user_id),
                 other => return other,
             }
         }
@@ -112,6 +115,17 @@ impl Phone {
         match self.next().await {
             Some(Frame::Pong) => {}
             other => panic!("expected silence, got {other:?}"),
+        }
+    }
+
+    /// The next frame must take this message back; it is acked.
+    pub(crate) async fn expect_revoke(&mut self, id: MessageId) {
+        match self.next().await {
+            Some(Frame::Revoke(revoke)) => {
+                assert_eq!(revoke.message_id, id);
+                self.send(&Frame::Ack(Ack { seqs: vec![revoke.seq] })).await;
+            }
+            other => panic!("expected a revoke of {id}, got {other:?}"),
         }
     }
 

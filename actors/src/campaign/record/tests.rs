@@ -2,8 +2,7 @@ use super::*;
 
 use State::{Aborted, Failed, Finished, Holding, Paused, Planned, Revoked, Revoking, Running, Settling};
 
-const STATES: [State; 10] =
-    [Planned, Running, Paused, Holding, Settling, Revoking, Finished, Aborted, Revoked, Failed];
+const STATES: [State; 10] = State::ALL;
 const COMMANDS: [Command; 4] = [Command::Pause, Command::Resume, Command::Abort, Command::Revoke];
 
 const NOW: Timestamp = Timestamp::from_millis(5);

@@ -124,7 +124,13 @@ impl World {
             }
         })
         .await;
-        let mut phone = Phone { device, stream: near, bytes: BytesMut::new(), welcome: Welcome::default() };
+        let mut phone = Phone {
+            device,
+            stream: near,
+            bytes: BytesMut::new(),
+            told: Vec::new(),
+            welcome: Welcome::default(),
+        };
         match phone.next().await {
             Some(Frame::Welcome(welcome)) => phone.welcome = welcome,
             other => panic!("{other:?} instead of a welcome"),
@@ -196,6 +202,8 @@ pub(super) fn users(names: &[&str]) -> To {
 pub(super) struct Phone {
     pub(super) device: Device,
     pub(super) welcome: Welcome,
+    /// Users it was told of without asking.
+    pub(super) told: Vec<Option<UserId>>,
     stream: UnixStream,
     bytes: BytesMut,
 }
@@ -206,7 +214,14 @@ impl Phone {
         soon("a frame", async {
             loop {
                 if let Some(decoded) = wire::decode(&mut self.bytes, wire::FRAME_BYTES_MAX).unwrap() {
-                    return decoded.frame;
+                    match decoded.frame {
+                        // The test itself bound it.
+                        Some(Frame::Answer(answer)) if answer.request == 0 => {
+                            self.told.push(answer.user_id);
+                            continue;
+                        }
+                        frame => return frame,
+                    }
                 }
                 if self.stream.read_buf(&mut self.bytes).await.unwrap_or(0) == 0 {
                     return None;

@@ -222,6 +222,26 @@ fn broadcasts_have_a_window_of_their_own_and_the_log_is_walked_as_acks_open_it()
 }
 
 #[test]
+fn what_was_revoked_is_sent_no_more_and_its_late_ack_is_no_error() {
+    for is_unwritten in [false, true] {
+        let mut bench = Bench::caught_up();
+        bench.hint(&own(1), 0);
+        bench.bulk(&[broadcast(2)]);
+        for seq in [1, 2] {
+            bench.step(|session, _, fx| session.withdrawn(Seq(seq), is_unwritten, &BOUNDS, fx));
+        }
+        bench.step(|session, _, fx| session.withdrawn(Seq(9), false, &BOUNDS, fx));
+        assert!(sent(&bench.tick_after(40_000)).is_empty());
+        let mut bench = Bench::caught_up();
+        bench.hint(&own(1), 0);
+        bench.step(|session, _, fx| session.withdrawn(Seq(1), is_unwritten, &BOUNDS, fx));
+        let unknown = if is_unwritten { vec![ErrorCode::AckUnknown] } else { Vec::new() };
+        assert_eq!(errors(&bench.ack(&[1])), unknown, "it never went out, or it did");
+        assert_eq!(sent(&bench.hint(&own(2), 1)), [2], "the window is open again");
+    }
+}
+
+#[test]
 fn a_fenced_session_hears_acks_only() {
     let mut bench = Bench::caught_up();
     bench.hint(&own(1), 0);

@@ -1,5 +1,6 @@
 //! The contract of the port, run on every disk, and what each disk must bear.
 
+mod books;
 mod contract;
 mod entries;
 mod faults;

@@ -47,6 +47,11 @@ impl AppServer {
         self.call(Method::POST, &path(id, "/abort"), NOTHING).await
     }
 
+    /// What is pending is withdrawn, and devices that may show it are told.
+    pub async fn revoke_campaign(&self, id: &str) -> Result<CampaignView, Error> {
+        self.call(Method::POST, &path(id, "/revoke"), NOTHING).await
+    }
+
     /// Watches a campaign: each of its views from now on, until it is over. `heard` is the id of the
     /// last one, when this goes on from an earlier watch.
     pub async fn watch_campaign(&self, id: &str, heard: Option<&str>) -> Result<CampaignWatch, Error> {
@@ -62,7 +67,7 @@ impl AppServer {
         if response.status().is_client_error() || response.status().is_server_error() {
             let (status, headers) = (response.status(), response.headers().clone());
             let answer = Answer { status, headers, body: response.bytes().await? };
-            return Err(refusal(answer, &Method::GET, &path));
+            return Err(refusal(&answer, &Method::GET, &path));
         }
         Ok(CampaignWatch { response, text: String::new(), id: heard.map(str::to_owned), over })
     }
