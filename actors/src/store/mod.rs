@@ -68,7 +68,7 @@ pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored
 #[doc(hidden)]
 pub use self::open::Parts;
 pub use self::revokes::{RevokeOutcome, Revoked};
-pub use self::tasks::{TaskInfo, TaskView};
+pub use self::tasks::{TaskInfo, TaskQuery, TaskView};
 pub use self::tenants::NO_APP;
 
 #[derive(Debug, Clone)]
