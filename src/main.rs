@@ -32,6 +32,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Endpoint(args) => cli::client(cli::endpoint::run(args)),
         Command::Events(args) => cli::client(cli::events::run(args)),
         Command::Campaign(args) => cli::client(cli::campaign::run(args)),
+        Command::Tag(args) => cli::client(cli::tag::run(args)),
+        Command::Audience(args) => cli::client(cli::audience::run(args)),
         Command::List(args) => cli::client(cli::list::run(args)),
         Command::Stats(args) => cli::client(cli::stats::run(args)),
         Command::Schedule(args) => cli::client(cli::schedule::run(args)),

@@ -13,6 +13,7 @@ use carillon_sdk::{MessageId, Ttl, UserId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::audience::Audience;
 use crate::campaign::Board;
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -100,10 +101,12 @@ pub enum To {
     Devices(Vec<Device>),
     /// In the caller's words: a user nobody has heard of is accepted and waits for a bind.
     Users(Vec<UserId>),
+    Audience(Audience),
     All,
 }
 
-/// The answer to a push. `outcomes` is in the order of the targets, empty for `To::All`.
+/// The answer to a push. `outcomes` is in the order of the targets, empty for an audience and
+/// for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pushed {
     pub id: MessageId,

@@ -10,6 +10,7 @@ pub mod order;
 mod push;
 pub mod revoke;
 
+pub mod analysis;
 pub mod audience;
 pub mod campaign;
 pub mod lists;

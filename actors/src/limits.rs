@@ -73,6 +73,10 @@ pub struct Limits {
     pub schedule_skip_after: Ttl,
     /// A schedule and its runs are shown this long after its end.
     pub schedule_keep: Ttl,
+    /// Tasks an app may have; beyond, the oldest go first. 16 bytes of memory each.
+    pub tasks_max: usize,
+    /// A task and its statistics are kept this long after it began.
+    pub task_keep: Ttl,
     /// Deaths of actors that a supervisor bears within a minute.
     pub deaths_per_minute_max: u32,
 }
@@ -116,6 +120,8 @@ impl Default for Limits {
             schedule_ahead_max: Ttl::from_secs(180 * 24 * 3600),
             schedule_skip_after: Ttl::from_secs(60),
             schedule_keep: Ttl::from_secs(30 * 24 * 3600),
+            tasks_max: 100_000,
+            task_keep: Ttl::from_secs(30 * 24 * 3600),
             deaths_per_minute_max: 120,
         }
     }

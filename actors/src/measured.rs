@@ -8,6 +8,7 @@ use carillon_sdk::{MessageId, Timestamp, Ttl};
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Epoch, Message, Owner, PushType, Seq};
 use crate::session::{Bounds, Effects, Now, Session};
+pub use crate::store::Crowd;
 use crate::store::DueHint;
 
 /// A session that is caught up, given the same message again and again at new places.

@@ -89,6 +89,8 @@ metrics! {
     RECEIPT_EVENTS: Counter = "carillon_receipt_events_total";
     /// Age in seconds of the oldest event that a road still owes, by endpoint; 0 when it owes none.
     RECEIPT_LAG: Gauge = "carillon_receipt_lag_seconds";
+    /// Tasks forgotten before their time, because their app had as many as it may.
+    TASKS_DROPPED: Counter = "carillon_tasks_dropped_total";
     /// Resident memory of the process in bytes.
     RESIDENT_BYTES: Gauge = "process_resident_memory_bytes";
 }

@@ -55,7 +55,7 @@ pub(crate) async fn push(shared: &Shared, push: Push) -> Result<Pushed, Refusal>
     let id = MessageId::derived(&namespace(push.app), &idempotency.key);
     let now = shared.clock.now();
     let until = (now + shared.limits.idempotency_keep).max(now + push.ttl);
-    let all = matches!(push.to, To::All);
+    let all = matches!(push.to, To::All | To::Audience(_));
     let pushed = deliver(shared, push, id).await?;
     if pushed.accepted == 0 && !all {
         // Nothing happened: a retry is let in to try again, and not told for a day that a queue was full.
@@ -89,7 +89,7 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
     let single = if push.from_template { PushType::Template } else { PushType::Single };
     let accepted_at = shared.clock.now();
     let (push_type, lane) = match &to {
-        To::All => (PushType::Broadcast, Lane::Bulk),
+        To::All | To::Audience(_) => (PushType::Broadcast, Lane::Bulk),
         To::Devices(devices) if devices.len() > 1 => (PushType::Multiple, lane),
         To::Users(users) if users.len() > 1 => (PushType::Multiple, lane),
         To::Devices(_) | To::Users(_) => (single, lane),
@@ -120,8 +120,12 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
         shared.store.remember_nonce(app, nonce).await?;
     }
     let outcomes = match to {
-        To::All => {
-            let targets = shared.store.broadcast(message, Audience::Everybody, nonce).await?;
+        To::All | To::Audience(_) => {
+            let audience = match to {
+                To::Audience(audience) => audience,
+                _ => Audience::Everybody,
+            };
+            let targets = shared.store.broadcast(message, audience, nonce).await?;
             shared.counters.accepted(push_type, targets);
             return Ok(Pushed { id, accepted: targets, outcomes: Vec::new(), replayed: false });
         }

@@ -24,6 +24,7 @@ pub mod lists;
 pub mod owner;
 pub mod schedules;
 pub mod settings;
+pub mod tags;
 pub mod templates;
 
 /// The kind of device.
@@ -123,6 +124,9 @@ pub struct DeviceView {
     /// The channels for which a vendor token is on record.
     #[serde(default)]
     pub vendor_channels: Vec<String>,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,9 +157,12 @@ pub struct UserView {
     pub devices: Vec<DeviceId>,
     /// Messages kept for this user.
     pub pending: u32,
+    /// In alphabetical order.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
-/// Whom a push is for: exactly one of the three.
+/// Whom a push is for: exactly one of the four.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -169,6 +176,9 @@ pub struct Target {
     /// Every device of the app, those that register within the validity included.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// The devices of an audience, as docs/audiences.md has it, at most 4,096 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
 }
 
 /// `POST /v1/pushes`.

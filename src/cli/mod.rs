@@ -2,6 +2,7 @@
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
 pub mod app;
+pub mod audience;
 pub mod audit;
 pub mod batch;
 pub mod campaign;
@@ -20,6 +21,7 @@ pub mod schedule;
 pub mod server;
 pub mod settings;
 pub mod stats;
+pub mod tag;
 pub mod task;
 pub mod template;
 pub mod token;
@@ -54,6 +56,10 @@ pub enum Command {
     Events(events::Args),
     /// Plan, apply, steer and watch campaigns
     Campaign(campaign::Args),
+    /// Tags of devices and users: list, give, take, upload
+    Tag(tag::Args),
+    /// Count whom an expression is about
+    Audience(audience::Args),
     /// Upload, list and delete lists of targets
     List(list::Args),
     /// Where receipts go: make, list, test and replay endpoints

@@ -1,4 +1,4 @@
-//! `carillon push`: one message, to devices, users or everybody.
+//! `carillon push`: one message, to devices, users, an audience or everybody.
 
 use carillon_sdk::api::{Lane, PushRequest, Target};
 use carillon_sdk::{DeviceId, UserId};
@@ -11,14 +11,17 @@ use super::template::variable;
 
 /// What is pushed, and to whom.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["user", "device", "all"]))]
+#[command(group = clap::ArgGroup::new("whom").required(true).multiple(true).args(["user", "device", "audience", "all"]))]
 pub(super) struct PushArgs {
     /// To every device this user is logged in on; may be given several times
-    #[arg(long, value_name = "USER", conflicts_with_all = ["device", "all"])]
+    #[arg(long, value_name = "USER", conflicts_with_all = ["device", "audience", "all"])]
     user: Vec<UserId>,
     /// To this device; may be given several times
-    #[arg(long, value_name = "DEVICE", conflicts_with = "all")]
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["audience", "all"])]
     device: Vec<DeviceId>,
+    /// To the devices of an audience, as 'platform = android and tag = vip'
+    #[arg(long, value_name = "AUDIENCE", conflicts_with = "all")]
+    audience: Option<String>,
     /// To every device of the app
     #[arg(long)]
     all: bool,
@@ -75,7 +78,7 @@ impl PushArgs {
     /// As the API takes it.
     pub(super) fn request(self) -> PushRequest {
         PushRequest {
-            to: Target { devices: self.device, users: self.user, all: self.all },
+            to: Target { devices: self.device, users: self.user, audience: self.audience, all: self.all },
             title: self.title,
             body: self.body,
             data: self.data,

@@ -312,6 +312,8 @@ fn limits(r: &mut Reader<'_>) -> Limits {
         schedule_ahead_max: r.span("limits.schedule_ahead_max", HOUR..=Ttl::from_secs(366 * 86_400)),
         schedule_skip_after: r.span("limits.schedule_skip_after", Ttl::from_secs(1)..=Ttl::from_secs(86_400)),
         schedule_keep: r.span("limits.schedule_keep", HOUR..=Ttl::from_secs(3650 * 86_400)),
+        tasks_max: r.number("limits.tasks_max", 1..=1 << 24),
+        task_keep: r.span("limits.task_keep", Ttl::from_secs(86_400)..=Ttl::from_secs(3650 * 86_400)),
         deaths_per_minute_max: r.number("limits.deaths_per_minute_max", 1..=u64::from(u32::MAX)),
     }
 }

@@ -209,7 +209,7 @@ async fn bind_to(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn find(state: &State, app: App, id: &str) -> Result<Device, Refused> {
+pub(super) fn find(state: &State, app: App, id: &str) -> Result<Device, Refused> {
     let id =
         DeviceId::parse(id).map_err(|error| Refused::because(Code::DeviceIdInvalid, error.to_string()))?;
     state.engine.store().device(app, &id).ok_or(Refused::new(Code::DeviceUnknown))
@@ -229,6 +229,7 @@ fn view(info: DeviceInfo) -> DeviceView {
         last_seen_at: info.last_seen_at,
         pending: info.pending,
         vendor_channels: info.vendor_channels,
+        tags: info.tags,
     }
 }
 

@@ -10,6 +10,7 @@
 //! key's app, so another tenant's object does not exist.
 
 mod apps;
+mod audiences;
 mod audit;
 mod body;
 pub(crate) mod caller;
@@ -35,6 +36,7 @@ mod schedules;
 mod settings;
 mod spool;
 mod stats;
+mod tags;
 mod templates;
 mod users;
 mod version;

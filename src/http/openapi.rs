@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
-use super::{campaigns, endpoints, events, lists};
+use super::{audiences, campaigns, endpoints, events, lists, tags};
 use super::{revokes, schedules};
 
 #[derive(OpenApi)]
@@ -52,6 +52,14 @@ use super::{revokes, schedules};
         campaigns::pause,
         campaigns::resume,
         campaigns::abort,
+        tags::set_device,
+        tags::change_device,
+        tags::set_user,
+        tags::change_user,
+        tags::list,
+        tags::delete,
+        tags::members,
+        audiences::count,
         campaigns::revoke,
         lists::list,
         lists::upload,

@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Runs,
     Campaigns,
     Lists,
+    Tags,
 }
 
 impl Kind {
@@ -44,6 +45,7 @@ impl Kind {
             Self::Runs => 'r',
             Self::Campaigns => 'c',
             Self::Lists => 'l',
+            Self::Tags => 'g',
         }
     }
 }

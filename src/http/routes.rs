@@ -10,6 +10,7 @@ use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
 };
+use super::{audiences, tags};
 use super::{campaigns, lists};
 use super::{endpoints, events};
 
@@ -51,6 +52,7 @@ use Code::{
     TargetDuplicate, TargetInvalid, TargetsTooMany, TemplateExists, TemplateInvalid, TemplateUnknown,
     TemplatesFull, TtlOutOfRange, UserIdInvalid, UserUnknown, VariableMissing, VersionMismatch,
 };
+use Code::{AudienceInvalid, TagInvalid, TagUnknown, TagsFull};
 use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
@@ -63,6 +65,7 @@ use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnkn
 
 const PUSH: &[Code] = &[
     TargetInvalid,
+    AudienceInvalid,
     TargetsTooMany,
     TargetDuplicate,
     ContentMissing,
@@ -128,6 +131,9 @@ const REVOKE: &[Code] =
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
+const DEVICE_TAGS: &[Code] = &[DeviceIdInvalid, DeviceUnknown, TagInvalid, TagsFull];
+const USER_TAGS: &[Code] = &[UserIdInvalid, UserUnknown, TagInvalid, TagsFull];
+
 /// Routes of one path stand together.
 pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/devices", KeyOrClient(Scope::Device), &[AttributeInvalid, DeviceExists], || {
@@ -141,6 +147,28 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("PUT", "/v1/devices/{id}/user", Key(Scope::Device), DEVICE, || web::put().to(devices::bind)),
     entry("DELETE", "/v1/devices/{id}/user", Key(Scope::Device), DEVICE, || {
         web::delete().to(devices::unbind)
+    }),
+    entry("PUT", "/v1/devices/{id}/tags", Key(Scope::Device), DEVICE_TAGS, || {
+        web::put().to(tags::set_device)
+    }),
+    entry("PATCH", "/v1/devices/{id}/tags", Key(Scope::Device), DEVICE_TAGS, || {
+        web::patch().to(tags::change_device)
+    }),
+    entry("PUT", "/v1/users/{id}/tags", Key(Scope::Device), USER_TAGS, || web::put().to(tags::set_user)),
+    entry("PATCH", "/v1/users/{id}/tags", Key(Scope::Device), USER_TAGS, || {
+        web::patch().to(tags::change_user)
+    }),
+    entry("GET", "/v1/tags", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || web::get().to(tags::list)),
+    entry("DELETE", "/v1/tags/{tag}", Key(Scope::Device), &[TagUnknown], || web::delete().to(tags::delete)),
+    entry(
+        "POST",
+        "/v1/tags/{tag}/members",
+        Key(Scope::Device),
+        &[QueryInvalid, TagInvalid, TagsFull, ListInvalid],
+        || web::post().to(tags::members),
+    ),
+    entry("POST", "/v1/audiences/count", Key(Scope::Read), &[AudienceInvalid], || {
+        web::post().to(audiences::count)
     }),
     entry("GET", "/v1/users/{id}", Key(Scope::Read), &[UserIdInvalid, UserUnknown], || {
         web::get().to(users::read)

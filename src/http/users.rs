@@ -18,13 +18,16 @@ pub(super) async fn read(
     caller: Caller,
 ) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Read)?;
-    let invalid =
-        |error: carillon_sdk::ids::Invalid| Refused::because(Code::UserIdInvalid, error.to_string());
-    let user_id = UserId::parse(&id).map_err(invalid)?;
+    let user_id = parse_id(&id)?;
     let store = state.engine.store();
     let user = store.known_user(app, &user_id).ok_or(Refused::new(Code::UserUnknown))?;
     let devices = store.user_devices(user).into_iter();
     let devices = devices.filter_map(|device| Some(store.device_info(device)?.device_id)).collect();
     let pending = store.pending_count(Owner::User(user));
-    Ok(HttpResponse::Ok().json(UserView { user_id, devices, pending }))
+    let tags = store.user_tags(user);
+    Ok(HttpResponse::Ok().json(UserView { user_id, devices, pending, tags }))
+}
+
+pub(super) fn parse_id(id: &str) -> Result<UserId, Refused> {
+    UserId::parse(id).map_err(|error| Refused::because(Code::UserIdInvalid, error.to_string()))
 }

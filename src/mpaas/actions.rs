@@ -74,6 +74,18 @@ pub(super) const ACTIONS: &[Row] = &[
     row("CancelMpsScheduler", Family::ContentText, Scope::Push, true, |call| {
         Box::pin(super::schedules::cancel(call))
     }),
+    row("QueryPushAnalysisCoreIndex", Family::Content, Scope::Read, true, |call| {
+        Box::pin(super::analysis::index(call))
+    }),
+    row("ListAnalysisCoreIndex", Family::ContentSuccess, Scope::Read, false, |call| {
+        Box::pin(super::analysis::index_in_texts(call))
+    }),
+    row("QueryPushAnalysisTaskList", Family::Content, Scope::Read, true, |call| {
+        Box::pin(super::analysis::tasks(call))
+    }),
+    row("QueryPushAnalysisTaskDetail", Family::Content, Scope::Read, true, |call| {
+        Box::pin(super::analysis::task(call))
+    }),
     row("PushQueryDeviceState", Family::Message, Scope::Read, false, |call| {
         Box::pin(super::devices::state(call))
     }),

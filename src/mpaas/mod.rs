@@ -12,6 +12,7 @@
 //! docs/mpaas.md is its manual.
 
 mod actions;
+mod analysis;
 mod answer;
 mod caller;
 mod devices;

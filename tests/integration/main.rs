@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod audiences;
 mod bad_frames;
 mod bad_requests;
 mod campaigns;

@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 pub use self::lexer::SyntaxError;
 pub(crate) use self::version::compare as compare_versions;
 
+/// A set of devices or users of one app, by their ordinals.
+pub type Ordinals = roaring::RoaringBitmap;
+
 /// Longest text of an audience, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;
 

@@ -173,3 +173,82 @@ fn rfc3339(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use carillon_sdk::{DeviceId, MessageId, UserId};
+
+    use super::*;
+
+    fn event(kind: EventType) -> EventView {
+        EventView {
+            id: "evt-0-1-0-7".to_owned(),
+            kind,
+            at: Timestamp::from_millis(1_760_000_000_055),
+            message_id: MessageId::from_bytes([7; 16]),
+            task: None,
+            device_id: Some(DeviceId::parse("phone").unwrap()),
+            user_id: None,
+            platform: Some(Platform::Android),
+            key: None,
+            push_type: "single".to_owned(),
+            channel: "own".to_owned(),
+            reason: None,
+        }
+    }
+
+    fn body(bytes: &[u8]) -> serde_json::Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_batch_says_what_it_is_and_holds_as_many_events_as_fit() {
+        let events = vec![event(EventType::Arrived); 100];
+        let (count, bytes) = batch("ep_1", false, &events);
+        let json = body(&bytes);
+        assert_eq!(count, 100);
+        assert_eq!(
+            (&json["type"], &json["timestamp"]),
+            (&"receipts".into(), &"2025-10-09T08:53:20.055Z".into())
+        );
+        assert_eq!((&json["data"]["endpoint_id"], &json["data"]["replay"]), (&"ep_1".into(), &false.into()));
+        let long = EventView { key: Some("k".repeat(8 << 10)), ..event(EventType::Arrived) };
+        let (count, bytes) = batch("ep_1", false, &vec![long; 100]);
+        assert!((1..100).contains(&count) && bytes.len() <= BODY_BYTES_MAX, "{count} in {}", bytes.len());
+        assert_eq!(body(&bytes)["data"]["events"].as_array().unwrap().len(), count);
+        let huge = EventView { key: Some("k".repeat(BODY_BYTES_MAX)), ..event(EventType::Arrived) };
+        assert_eq!(batch("ep_1", false, &vec![huge; 3]).0, 1, "alone, or it would never go");
+    }
+
+    #[test]
+    fn a_batch_has_the_same_id_whenever_it_is_sent_and_another_batch_another() {
+        let one = vec![event(EventType::Arrived)];
+        let other = EventView { id: "evt-0-1-0-8".to_owned(), ..event(EventType::Arrived) };
+        let both = [one.clone(), vec![other]].concat();
+        assert_eq!(batch_id("ep_1", &one), batch_id("ep_1", &one));
+        assert_ne!(batch_id("ep_1", &one), batch_id("ep_1", &both));
+        assert_ne!(batch_id("ep_1", &one), batch_id("ep_2", &one));
+    }
+
+    #[test]
+    fn the_callback_speaks_in_the_states_and_kinds_of_target_of_its_contract() {
+        let waiting = |kind| EventView {
+            device_id: None,
+            user_id: Some(UserId::parse("anna").unwrap()),
+            platform: None,
+            ..event(kind)
+        };
+        for (event, code, kind) in [
+            (event(EventType::Arrived), 2, 1),
+            (event(EventType::Expired), 0, 1),
+            (event(EventType::Rejected), 0, 1),
+            (event(EventType::Revoked), 99_999_999, 1),
+            (event(EventType::Replaced), 99_999_999, 1),
+            (waiting(EventType::Expired), 1, 3),
+            (EventView { platform: Some(Platform::Ios), ..event(EventType::Arrived) }, 2, 2),
+            (EventView { platform: Some(Platform::HarmonyOs), ..event(EventType::Arrived) }, 2, 7),
+        ] {
+            assert_eq!((status(&event).0, delivery_type(&event)), (code, kind), "{event:?}");
+        }
+    }
+}

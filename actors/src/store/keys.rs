@@ -237,6 +237,12 @@ pub(super) fn parse_revoked(key: &[u8]) -> Option<(App, Task)> {
 }
 
 #[must_use]
+pub(super) fn parse_task(key: &[u8]) -> Option<(App, Task)> {
+    let (app, task) = key.get(1..)?.split_first_chunk::<4>()?;
+    Some((App(u32::from_be_bytes(*app)), Task(u64::from_be_bytes(*task.first_chunk()?))))
+}
+
+#[must_use]
 pub(super) fn nonce(bucket: u64, hash: &[u8; 16]) -> Key {
     key(NONCE, &[&bucket.to_be_bytes(), hash])
 }

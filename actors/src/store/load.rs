@@ -127,6 +127,7 @@ fn partition(
     shared.seq.fetch_max(promised, Ordering::SeqCst);
     revoked_tasks(shared, &rows)?;
     objects(shared, &rows)?;
+    tasks(shared, &rows)?;
     answers(shared, &rows)?;
     nonces(shared, &rows)?;
     let mut work = Work::new(now);
@@ -303,6 +304,13 @@ fn objects(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
         let (app, kind, id) = keys::parse_object(key).ok_or_else(no_key)?;
         shared.tenants.skip(app);
         shared.objects.restore(app, kind, id, value)
+    })
+}
+
+fn tasks(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+    each(rows, keys::TASK, |key, value| {
+        let (app, task) = keys::parse_task(key).ok_or_else(no_key)?;
+        shared.tasks.restore(app, task, value)
     })
 }
 

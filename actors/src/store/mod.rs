@@ -58,6 +58,8 @@ use crate::audience::Audience;
 use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 
 pub(crate) use self::credential::random_name;
+#[doc(hidden)]
+pub use self::directory::Crowd;
 pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
@@ -66,7 +68,7 @@ pub use self::objects::{Audit, AuditEntry, Change, Changed, Expect, Kind, Stored
 #[doc(hidden)]
 pub use self::open::Parts;
 pub use self::revokes::{RevokeOutcome, Revoked};
-pub use self::tasks::{TaskInfo, TaskView};
+pub use self::tasks::{TaskInfo, TaskQuery, TaskView};
 pub use self::tenants::NO_APP;
 
 #[derive(Debug, Clone)]

@@ -126,6 +126,7 @@ impl Store {
             revoked: Default::default(),
             started_at: now,
             feeds: Default::default(),
+            tasks: Default::default(),
             failure: Default::default(),
             seq: AtomicU64::new(0),
             // Greater than any number of an earlier process, whatever that one counted.

@@ -6,6 +6,7 @@ use carillon_sdk::MessageId;
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::{Lane, ReportKind};
 
+use super::Cursor;
 use super::broadcasts::reject;
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
@@ -13,8 +14,8 @@ use super::keys;
 use super::partition::{Partition, encode};
 use super::pending::{Desk, Reading};
 use super::rows::{MessageRow, decode};
+use super::stats::{self, Span};
 use super::work::{Later, QueuePage, Report, Story, Work};
-use super::{Cursor, stats};
 use crate::model::{Device, Due, Owner, Seq};
 
 /// Reports taken in lately, so that two of a kind at once count once. History tells of older ones.
@@ -115,18 +116,23 @@ impl Partition {
                 }
                 work.answer(reply, held);
             }
-            Later::Rows { app, from, to, granularity, reply } => {
-                let range = stats::range(granularity, app, from, to);
+            Later::Rows { app, span, reply } => {
+                let range = match span {
+                    Span::Periods { granularity, from, to } => stats::range(granularity, app, from, to),
+                    Span::Tasks { from, to } => stats::task_range(app, from, to),
+                };
                 let mut rows = self.stored_counts(&range.start, &range.end)?;
-                rows.extend(self.window.open(app));
+                if let Some(rows) = &mut rows {
+                    rows.extend(self.window.open(app));
+                }
                 work.answer(reply, rows);
             }
             Later::Audited { app, before, limit, reply } => {
                 let entries = self.audited(app, before, limit)?;
                 work.answer(reply, entries);
             }
-            Later::Tasks { app, from, limit, reply } => {
-                let tasks = self.tasks(app, from, limit)?;
+            Later::Tasks { app, tasks, reply } => {
+                let tasks = self.tasks(app, &tasks)?;
                 work.answer(reply, tasks);
             }
             Later::Origins { app, ids, reply } => {

@@ -20,6 +20,7 @@ use super::objects::Objects;
 use super::queues::Queues;
 use super::revokes::RevokedTasks;
 use super::sessions::Sessions;
+use super::tasks::Tasks;
 use super::tenants::Tenants;
 use super::work::Op;
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ pub(super) struct Shared {
     /// What was accepted before may have been sent by an earlier process, to whom it did not say.
     pub started_at: Timestamp,
     pub feeds: Feeds,
+    pub tasks: Tasks,
     pub ports: Vec<Port>,
     pub failure: Failure,
     /// The last place given out, in any partition.

@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
+use ahash::AHashMap;
 use carillon_sdk::Timestamp;
 use carillon_sdk::api::Granularity;
 
@@ -18,7 +19,7 @@ use super::shared::Shared;
 use super::stats;
 use super::tenants::NO_APP;
 use super::work::{Later, Reply, Work};
-use crate::model::{Device, Owner, Seq};
+use crate::model::{App, Device, Owner, Seq, Task};
 
 /// Messages verdicted in one step.
 const EXPIRE_MAX: usize = 500;
@@ -28,6 +29,9 @@ const DROP_MAX: usize = 1_000;
 const SEEN_MAX: usize = 200;
 /// Rows of repeatable messages looked at in one step: a slow walk round and round.
 const REPEATS_MAX: usize = 500;
+/// Rows of statistics read at once: two days of minutes by fifty platforms and versions take a tenth
+/// of a second, in which nothing is committed.
+const COUNTS_MAX: usize = 150_000;
 /// Between two looks at statistics and history files whose time is over.
 const RETIRE_EVERY_MS: u64 = 60_000;
 
@@ -38,6 +42,8 @@ pub(super) struct Progress {
     expiry: Option<Key>,
     repeats: Option<Key>,
     retired_at: Timestamp,
+    /// The first task of each app up to which nothing is kept here any more.
+    pub(super) tasks: AHashMap<App, Task>,
 }
 
 impl Partition {
@@ -57,6 +63,7 @@ impl Partition {
         if self.shared.clock.settled() {
             more |= self.drop_nonces(now, work)?;
             more |= self.drop_answers(now, work);
+            more |= self.drop_tasks(now, DROP_MAX, work)?;
             self.drop_repeats(now, work)?;
             self.drop_revoked(now, work);
             self.retire(now, work)?;
@@ -145,7 +152,7 @@ impl Partition {
     }
 
     /// Deletes at most `DROP_MAX` keys of a range; true when there may be more.
-    fn drop_range(&self, from: &[u8], to: &[u8], work: &mut Work) -> Result<bool, Failed> {
+    pub(super) fn drop_range(&self, from: &[u8], to: &[u8], work: &mut Work) -> Result<bool, Failed> {
         let mut dropped = 0;
         self.rows.range(from, to, &mut |key, _| {
             if dropped == DROP_MAX {
@@ -228,6 +235,12 @@ impl Partition {
             std::collections::BTreeMap::new();
         for (key, counts) in self.window.close_before(now, self.history.position()) {
             for key in key.levels() {
+                let counts = match key.dims.task {
+                    // Its row would stay for good.
+                    Some(task) if !self.shared.tasks.keeps(key.app, task) => continue,
+                    Some(_) => counts,
+                    None => stats::Counts { changed_at: 0, ..counts },
+                };
                 merged.entry(key.encode()).or_default().merge(&counts);
             }
         }
@@ -242,20 +255,25 @@ impl Partition {
         Ok(())
     }
 
+    /// None when there are more than are read at once.
     pub(super) fn stored_counts(
         &self,
         from: &[u8],
         to: &[u8],
-    ) -> Result<Vec<(stats::Key, stats::Counts)>, Failed> {
-        let (mut rows, mut damaged) = (Vec::new(), None);
+    ) -> Result<Option<Vec<(stats::Key, stats::Counts)>>, Failed> {
+        let (mut rows, mut damaged, mut too_many) = (Vec::new(), None, false);
         self.rows.range(from, to, &mut |key, value| {
+            if rows.len() == COUNTS_MAX {
+                too_many = true;
+                return ControlFlow::Break(());
+            }
             match (stats::Key::decode(key), stats::Counts::decode(value)) {
                 (Ok(key), Ok(counts)) => rows.push((key, counts)),
                 (Err(error), _) | (_, Err(error)) => damaged = Some(Failed(error.to_string())),
             }
             ControlFlow::Continue(())
         })?;
-        damaged.map_or(Ok(rows), Err)
+        damaged.map_or(Ok((!too_many).then_some(rows)), Err)
     }
 }
 

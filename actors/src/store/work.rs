@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carillon_sdk::api::{Granularity, RegisterDevice, ReportKind, Step};
+use carillon_sdk::api::{RegisterDevice, ReportKind, Step};
 use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
@@ -18,7 +18,7 @@ use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::revokes::Revoked;
 use super::rows::{DeviceRow, PendingRow};
-use super::stats::{Counts, Key as StatsKey};
+use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
 use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
@@ -262,12 +262,11 @@ pub(super) enum Later {
         id: MessageId,
         reply: Reply<Vec<bool>>,
     },
+    /// None when there are more than are read at once.
     Rows {
         app: App,
-        from: Timestamp,
-        to: Timestamp,
-        granularity: Granularity,
-        reply: Reply<Vec<(StatsKey, Counts)>>,
+        span: Span,
+        reply: Reply<Option<Vec<(StatsKey, Counts)>>>,
     },
     Audited {
         app: App,
@@ -277,8 +276,7 @@ pub(super) enum Later {
     },
     Tasks {
         app: App,
-        from: Task,
-        limit: usize,
+        tasks: Vec<Task>,
         reply: Reply<Vec<TaskView>>,
     },
     /// Of messages with a derived id: what is known of them, one answer each.

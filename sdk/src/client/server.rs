@@ -27,6 +27,7 @@ mod owner;
 mod revokes;
 mod schedules;
 mod settings;
+mod tags;
 mod templates;
 
 pub use events::EventsQuery;
@@ -34,6 +35,7 @@ pub use events::EventsQuery;
 pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 pub use self::revokes::RevokeFrom;
+pub use self::tags::MemberForm;
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 
 /// Push
 ///
-/// To devices, to users, or to everybody. A 202 means that what it lists as accepted is on disk. With
+/// To devices, to users, to an audience, or to everybody. A 202 means that what it lists as accepted is on disk. With
 /// an `Idempotency-Key`, a retry gets the first answer and pushes nothing twice.
 #[utoipa::path(post, path = "/v1/pushes", tag = "pushes", request_body = PushRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 256 visible characters, one for each push meant")),
@@ -45,7 +45,7 @@ pub(super) async fn create(
     let mut asked: PushRequest = caller.json()?;
     let from_template = asked.template.is_some();
     let options = words::of_template(&state, app, &mut asked)?;
-    let draft = parse_push(asked, state.engine.limits())?;
+    let draft = parse_push(asked, state.engine.limits(), state.engine.clock().now())?;
     let to = resolve(&state, app, &draft.targets);
     if let To::Devices(devices) = &to
         && devices.iter().all(|device| *device == Device::unknown(app))
@@ -86,6 +86,7 @@ fn resolve(state: &State, app: App, targets: &Targets) -> To {
             To::Devices(ids.iter().map(device).collect())
         }
         Targets::Users(ids) => To::Users(ids.clone()),
+        Targets::Audience(audience) => To::Audience(audience.clone()),
         Targets::All => To::All,
     }
 }
@@ -117,7 +118,7 @@ fn rows(targets: &Targets, outcomes: &[Outcome]) -> Vec<TargetAnswer> {
         Targets::Users(ids) => {
             ids.iter().zip(outcomes).map(|(id, outcome)| row(None, Some(id.clone()), outcome)).collect()
         }
-        Targets::All => Vec::new(),
+        Targets::Audience(_) | Targets::All => Vec::new(),
     }
 }
 

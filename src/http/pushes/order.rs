@@ -20,7 +20,7 @@ pub(in super::super) fn order_of(
 ) -> Result<Order, Refused> {
     let template = asked.template.clone();
     let options = of_template(state, app, &mut asked)?;
-    let draft = parse_push(asked, state.engine.limits())?;
+    let draft = parse_push(asked, state.engine.limits(), state.engine.clock().now())?;
     if draft.ttl.is_zero() {
         let detail = "nobody knows now who will be online then: it is at least 1 second";
         return Err(Refused::at(Code::TtlOutOfRange, "/ttl_s", detail));
@@ -43,7 +43,7 @@ pub(in super::super) fn order_of(
 
 fn push_type(targets: &Targets, from_template: bool) -> PushType {
     match targets {
-        Targets::All => PushType::Broadcast,
+        Targets::All | Targets::Audience(_) => PushType::Broadcast,
         Targets::Devices(ids) if ids.len() > 1 => PushType::Multiple,
         Targets::Users(ids) if ids.len() > 1 => PushType::Multiple,
         Targets::Devices(_) | Targets::Users(_) if from_template => PushType::Template,
@@ -58,6 +58,7 @@ fn recipients(targets: Targets) -> Recipients {
             Recipients::Each(ids.into_iter().map(Named::Device).map(recipient).collect())
         }
         Targets::Users(ids) => Recipients::Each(ids.into_iter().map(Named::User).map(recipient).collect()),
+        Targets::Audience(audience) => Recipients::Audience(audience),
         Targets::All => Recipients::Audience(Audience::Everybody),
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
+use carillon_actors::audience::Audience;
 use carillon_actors::limits::Limits;
 use carillon_sdk::api::{Lane, Look, PushRequest, Target};
-use carillon_sdk::{DeviceId, Ttl, UserId};
+use carillon_sdk::{DeviceId, Timestamp, Ttl, UserId};
 use serde_json::Value;
 
+use super::super::audiences::parsed;
 use super::super::{Code, Refused};
 
 /// Deepest nesting of `data`: objects and arrays, the outermost included.
@@ -34,11 +36,13 @@ pub(super) struct Draft {
 pub(super) enum Targets {
     Devices(Vec<DeviceId>),
     Users(Vec<UserId>),
+    Audience(Audience),
     All,
 }
 
-pub(super) fn parse_push(request: PushRequest, limits: &Limits) -> Result<Draft, Refused> {
-    let targets = targets(request.to, limits.targets_max)?;
+/// `now` is when the spans of an audience end.
+pub(super) fn parse_push(request: PushRequest, limits: &Limits, now: Timestamp) -> Result<Draft, Refused> {
+    let targets = targets(request.to, limits.targets_max, now)?;
     let data = request.data.as_ref().map(|data| data_text(data, "/data")).transpose()?;
     let empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
     if !request.silent && empty(&request.title) && empty(&request.body) && data.is_none() {
@@ -64,12 +68,15 @@ pub(super) fn parse_push(request: PushRequest, limits: &Limits) -> Result<Draft,
     })
 }
 
-fn targets(to: Target, most: usize) -> Result<Targets, Refused> {
-    match (to.devices.is_empty(), to.users.is_empty(), to.all) {
-        (false, true, false) => few_and_different(to.devices, "/to/devices", most).map(Targets::Devices),
-        (true, false, false) => few_and_different(to.users, "/to/users", most).map(Targets::Users),
-        (true, true, true) => Ok(Targets::All),
-        _ => Err(Refused::at(Code::TargetInvalid, "/to", "exactly one of devices, users and all")),
+fn targets(to: Target, most: usize, now: Timestamp) -> Result<Targets, Refused> {
+    match (to.devices.is_empty(), to.users.is_empty(), to.all, to.audience) {
+        (false, true, false, None) => {
+            few_and_different(to.devices, "/to/devices", most).map(Targets::Devices)
+        }
+        (true, false, false, None) => few_and_different(to.users, "/to/users", most).map(Targets::Users),
+        (true, true, true, None) => Ok(Targets::All),
+        (true, true, false, Some(text)) => parsed(&text, "/to/audience", now).map(Targets::Audience),
+        _ => Err(Refused::at(Code::TargetInvalid, "/to", "exactly one of devices, users, audience and all")),
     }
 }
 
@@ -112,8 +119,10 @@ fn ttl(seconds: Option<u64>, targets: &Targets, limits: &Limits) -> Result<Ttl, 
     if ttl > limits.ttl_max {
         return Err(Refused::at(Code::TtlOutOfRange, "/ttl_s", format!("it is 0 to {most} seconds")));
     }
-    if ttl.is_zero() && *targets == Targets::All {
-        let detail = format!("for all, it is 1 to {most} seconds: a broadcast is kept, and says who has it");
+    if ttl.is_zero() && matches!(targets, Targets::All | Targets::Audience(_)) {
+        let detail = format!(
+            "for all or an audience, it is 1 to {most} seconds: a broadcast is kept, and says who has it"
+        );
         return Err(Refused::at(Code::TtlOutOfRange, "/ttl_s", detail));
     }
     Ok(ttl)
@@ -142,7 +151,7 @@ mod tests {
 
     fn parse(body: Value) -> Result<Draft, Code> {
         let request = serde_json::from_value(body).unwrap();
-        parse_push(request, &Limits::default()).map_err(|refused| refused.code())
+        parse_push(request, &Limits::default(), Timestamp::default()).map_err(|refused| refused.code())
     }
 
     fn with(field: &str, value: Value) -> Result<Draft, Code> {

@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::caller::{self, Caller, Read};
 use super::{Code, Refused, State};
-pub(super) use items::{Item, Items, Split};
+pub(super) use items::{Items, Split};
 
 /// Bytes that are hashed and written at a time.
 const PART_BYTES: usize = 256 * 1024;
@@ -56,7 +56,6 @@ pub(super) struct Uploaded {
 #[derive(Clone)]
 pub(super) struct Spooled {
     file: Arc<File>,
-    pub(super) bytes: u64,
     pub(super) form: Form,
     pub(super) sha256: [u8; 32],
     _upload: Arc<OwnedSemaphorePermit>,
@@ -135,9 +134,9 @@ async fn spool(state: &State, request: &HttpRequest, payload: Payload) -> Result
     let taken = take(state.spool.dir.clone(), payload, most, each);
     let taken = tokio::time::timeout(patience, taken).await;
     let part = taken.map_err(|_| late(patience))??;
-    let Part { file, hash, bytes } = part;
+    let Part { file, hash, .. } = part;
     let sha256 = hash.finalize().into();
-    Ok(Spooled { file: Arc::new(file), bytes, form, sha256, _upload: Arc::new(upload) })
+    Ok(Spooled { file: Arc::new(file), form, sha256, _upload: Arc::new(upload) })
 }
 
 /// What is written so far.

@@ -11,7 +11,7 @@ use carillon_sdk::api::settings::{Callback, MakeCallbackKey, WriteSettings};
 use carillon_sdk::api::{EventType, EventView};
 use carillon_sdk::client::server::EventsQuery;
 
-use crate::harness::{App, Call, Phone, Server, call, eventually, to_device};
+use crate::harness::{App, Call, Phone, Server, call, eventually, run, to_device};
 use receiver::{OK, Receiver};
 
 /// Rests that a test can wait for.
@@ -326,4 +326,33 @@ fn rsa_verifies(public_pem: &str, body: &[u8], sign: &str) -> bool {
     let key = rsa::RsaPublicKey::from_public_key_pem(public_pem).unwrap();
     let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key.to_pkcs1_der().unwrap());
     key.verify(body, &sign).is_ok()
+}
+
+#[tokio::test]
+async fn the_command_line_does_all_of_it() {
+    let server = Server::start_with(&SETTINGS).await;
+    let receiver = Receiver::start().await;
+    let url = receiver.url();
+    let added = run(&server, &["endpoint", "add", &url, "--event", "arrived,opened", "--json"]).await;
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let added = &added.json()[0];
+    let id = added["endpoint_id"].as_str().unwrap().to_owned();
+    assert!(added["secret"].as_str().unwrap().starts_with("whsec_"));
+    let rotated = run(&server, &["endpoint", "rotate", &id, "--overlap", "1h", "--json"]).await;
+    assert_ne!(rotated.json()[0]["secret"], added["secret"]);
+    for (args, shows) in [
+        (vec!["endpoint", "list"], &*url),
+        (vec!["endpoint", "show", &id], "arrived, opened"),
+        (vec!["endpoint", "set", &id, "--disable"], "disabled (by_owner)"),
+        (vec!["endpoint", "set", &id, "--enable"], "well"),
+        (vec!["endpoint", "replay", &id, "--since", "0"], &*id),
+        (vec!["endpoint", "test", &id, "--json"], r#"{"taken":true}"#),
+        (vec!["endpoint", "remove", &id], ""),
+    ] {
+        let output = run(&server, &args).await;
+        assert!(output.code == Some(0) && output.out.contains(shows), "{args:?}: {output:?}");
+    }
+    let gone = run(&server, &["endpoint", "show", &id]).await;
+    assert!(gone.code != Some(0) && gone.err.contains("endpoint_unknown"), "{gone:?}");
+    assert_eq!(receiver.received().len(), 1, "the ping");
 }

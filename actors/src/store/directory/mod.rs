@@ -7,6 +7,7 @@
 //!  users ───── by id, by ordinal → devices, tags
 //! ```
 
+mod crowd;
 mod devices;
 mod evaluate;
 mod index;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use carillon_sdk::api::Platform;
 use parking_lot::RwLock;
 
+#[doc(hidden)]
+pub use self::crowd::Crowd;
 pub use self::evaluate::AudienceCount;
 pub use self::tags::{TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
 

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::OfApp;
 use crate::audience::is_tag;
+use crate::model::Owner;
 use crate::store::rows::{DeviceRow, UserRow};
 
 /// Tags an app may have.
@@ -256,6 +257,25 @@ impl OfApp {
         let devices = self.devices.read();
         let users = self.users.read();
         devices.index.tags.names(users.tags(ordinal))
+    }
+
+    #[must_use]
+    pub(in crate::store) fn has_room_for_tag(&self, name: &str) -> bool {
+        let tags = &self.devices.read().index.tags;
+        tags.by_name.len() < TAGS_APP_MAX || tags.by_name.contains_key(name)
+    }
+
+    #[must_use]
+    pub(in crate::store) fn may_be_tagged(&self, member: Owner, name: &str) -> bool {
+        let devices = self.devices.read();
+        let may = |numbers: &[u16]| {
+            let tag = devices.index.tags.by_name.get(name);
+            numbers.len() < TAGS_MAX || tag.is_some_and(|number| numbers.contains(number))
+        };
+        match member {
+            Owner::Device(device) => devices.entry(device.ordinal).is_some_and(|entry| may(entry.tags())),
+            Owner::User(user) => may(self.users.read().tags(user.ordinal)),
+        }
     }
 
     /// In alphabetical order, after `after`.

@@ -19,6 +19,9 @@ use crate::model::App;
 /// Bytes read at once: some thousands of records.
 const PIECE_BYTES: usize = 256 << 10;
 
+/// Markers and what cannot be read may stand before the first record of a log; more is not looked at.
+const FIRST_WITHIN: usize = 64;
+
 /// One partition's records from a place on, up to another.
 pub(crate) struct Follow {
     segments: Arc<Segments>,
@@ -61,7 +64,8 @@ impl Reader {
         while beyond - first > 1 {
             let middle = first + (beyond - first) / 2;
             let begin = Position { segment: segments[middle].number, offset: 0 };
-            match self.follow(begin, to).next_of(None, &mut 1)? {
+            let mut budget = FIRST_WITHIN;
+            match self.follow(begin, to).next_of(None, &mut budget)? {
                 Followed::Record(_, record) if record.at < since => first = middle,
                 _ => beyond = middle,
             }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::super::history::{Reader, Record, Whom};
 use super::super::reading::step_of;
-use super::super::stats;
+use super::super::stats::{self, Asked, Counts, Span};
 use super::super::story::Told;
 use super::super::work::Later;
 use super::super::{Error, Store};
@@ -123,7 +123,8 @@ impl Store {
         Ok(sent.map(|record| (record.push_type, record.task, known)))
     }
 
-    /// Counts from `from` (inclusive) to `to` (exclusive), the open minute included.
+    /// Counts from `from` (inclusive) to `to` (exclusive), the open minute included. `Full` when more
+    /// rows would have to be read than are read at once.
     pub async fn stats(
         &self,
         app: App,
@@ -132,10 +133,27 @@ impl Store {
         granularity: Granularity,
         group_by: Vec<Dimension>,
     ) -> Result<Vec<StatsRow>, Error> {
-        let shares = (0..self.0.shared.ports.len()).map(|partition| {
-            self.ask(partition, app, move |reply| Later::Rows { app, from, to, granularity, reply })
-        });
-        let rows = futures_util::future::try_join_all(shares).await?;
-        Ok(stats::aggregate(rows.into_iter().flatten(), from, to, granularity, &group_by))
+        let asked = Asked { from, to, granularity, group_by, ..Asked::default() };
+        self.counts(app, &asked).await?.ok_or(Error::Full)
+    }
+
+    /// The answer to a question, the open minute included. None when more rows would have to be read
+    /// than are read at once: the question is too large.
+    pub async fn counts(&self, app: App, asked: &Asked) -> Result<Option<Vec<StatsRow>>, Error> {
+        let rows = self.rows_of(app, asked.span()).await?;
+        Ok(rows.map(|rows| stats::aggregate(rows, asked)))
+    }
+
+    /// Every row of a span, and the open minutes, from all partitions.
+    pub(in crate::store) async fn rows_of(
+        &self,
+        app: App,
+        span: Span,
+    ) -> Result<Option<Vec<(stats::Key, Counts)>>, Error> {
+        let shares = (0..self.0.shared.ports.len())
+            .map(|partition| self.ask(partition, app, move |reply| Later::Rows { app, span, reply }));
+        let shares = futures_util::future::try_join_all(shares).await?;
+        let shares: Option<Vec<_>> = shares.into_iter().collect();
+        Ok(shares.map(|shares| shares.into_iter().flatten().collect()))
     }
 }

@@ -78,6 +78,18 @@ impl Store {
         self.0.shared.tenants.get(app).map(|people| people.tag_list(after, limit)).unwrap_or_default()
     }
 
+    /// Whether the app has this tag already, or may have one more.
+    #[must_use]
+    pub fn has_room_for_tag(&self, app: App, tag: &str) -> bool {
+        self.0.shared.tenants.get(app).is_some_and(|people| people.has_room_for_tag(tag))
+    }
+
+    /// Whether a device or user has this tag already, or may have one more.
+    #[must_use]
+    pub fn may_be_tagged(&self, member: Owner, tag: &str) -> bool {
+        self.0.shared.tenants.get(member.app()).is_some_and(|people| people.may_be_tagged(member, tag))
+    }
+
     /// Who has a tag.
     #[must_use]
     pub fn tag_members(&self, app: App, tag: &str) -> Vec<Owner> {

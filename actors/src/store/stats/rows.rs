@@ -1,12 +1,14 @@
 //! Rows of statistics as the store keeps them, and as a query answers them.
 //!
 //! ```text
-//! key    'S' · granularity u8 · app u32 · start u64 · platform · channel · push type · reason · [task u64] · app version …
-//! value  number of counts u8 · a varint each
+//! of an app   'S' · granularity u8 · app u32 · start u64 · platform · channel · push type · reason · app version …
+//! of a task   't' · app u32 · task u64 · start u64 · platform · channel · push type · reason · app version …
+//! value       number of counts u8 · a varint each
 //! ```
 //!
-//! The platform's highest bit says that there is a task. Big-endian, so that the rows of an app and a span of time are one range of keys.
+//! Big-endian, so that the rows of an app and a span of time, or of a task, are one range of keys.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,8 +20,14 @@ use super::super::history::{Channel, Reason, platform_code, platform_of, push_ty
 use super::{Counts, Dims, Key, floor};
 use crate::model::{App, PushType, Task};
 
-/// The kind byte of a row's key.
+/// The kind byte of the key of an app's row.
 pub const KIND: u8 = b'S';
+
+/// The same of a task's.
+pub const KIND_OF_TASK: u8 = b's';
+
+/// A task is counted by the day.
+pub const TASK_GRANULARITY: Granularity = Granularity::Day;
 
 /// How long rows are kept, after the start of their period.
 const MINUTES_KEEP: Ttl = Ttl::from_secs(48 * 3600);
@@ -29,7 +37,6 @@ const DAYS_KEEP: Ttl = Ttl::from_secs(2 * 366 * 24 * 3600);
 const UNKNOWN: &str = "unknown";
 /// The task of a push that belongs to none.
 const NO_TASK: &str = "none";
-const WITH_TASK: u8 = 0x80;
 const FRONT: usize = 1 + 1 + 4 + 8;
 
 /// A stored row that is no row: of another build, or damaged beyond its checksum.
@@ -41,18 +48,21 @@ impl Key {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let dims = &self.dims;
-        let version = dims.app_version.as_deref().unwrap_or_default();
-        let mut key = front(self.granularity, self.app, self.start);
+        let mut key = match dims.task {
+            None => front(self.granularity, self.app, self.start),
+            Some(task) => {
+                let mut key = front_of_task(self.app, task);
+                key.extend_from_slice(&self.start.as_millis().to_be_bytes());
+                key
+            }
+        };
         key.extend_from_slice(&[
-            dims.platform.map_or(0, platform_code) | if dims.task.is_some() { WITH_TASK } else { 0 },
+            dims.platform.map_or(0, platform_code),
             dims.channel as u8,
             dims.push_type as u8,
             dims.reason.map_or(0, |reason| reason as u8),
         ]);
-        if let Some(task) = dims.task {
-            key.extend_from_slice(&task.0.to_be_bytes());
-        }
-        key.extend_from_slice(version.as_bytes());
+        key.extend_from_slice(dims.app_version.as_deref().unwrap_or_default().as_bytes());
         key
     }
 
@@ -62,17 +72,22 @@ impl Key {
 }
 
 fn parse(key: &[u8]) -> Option<Key> {
-    let (&[kind, granularity], rest) = key.split_first_chunk()?;
-    let (app, rest) = rest.split_first_chunk()?;
+    let (&kind, rest) = key.split_first()?;
+    let (granularity, app, task, rest) = match kind {
+        KIND => {
+            let (&granularity, rest) = rest.split_first()?;
+            let (app, rest) = rest.split_first_chunk()?;
+            (granularity_of(granularity)?, app, None, rest)
+        }
+        KIND_OF_TASK => {
+            let (app, rest) = rest.split_first_chunk()?;
+            let (task, rest) = rest.split_first_chunk()?;
+            (TASK_GRANULARITY, app, Some(Task(u64::from_be_bytes(*task))), rest)
+        }
+        _ => return None,
+    };
     let (start, rest) = rest.split_first_chunk()?;
-    let (&[platform, channel, push_type, reason], mut version) = rest.split_first_chunk()?;
-    let mut task = None;
-    if platform & WITH_TASK != 0 {
-        let (number, rest) = version.split_first_chunk()?;
-        task = Some(Task(u64::from_be_bytes(*number)));
-        version = rest;
-    }
-    let platform = platform & !WITH_TASK;
+    let (&[platform, channel, push_type, reason], version) = rest.split_first_chunk()?;
     let dims = Dims {
         platform: if platform == 0 { None } else { Some(platform_of(platform)?) },
         app_version: if version.is_empty() {
@@ -85,9 +100,8 @@ fn parse(key: &[u8]) -> Option<Key> {
         reason: if reason == 0 { None } else { Some(Reason::from_code(reason)?) },
         task,
     };
-    (kind == KIND).then_some(())?;
     Some(Key {
-        granularity: granularity_of(granularity)?,
+        granularity,
         app: App(u32::from_be_bytes(*app)),
         start: Timestamp::from_millis(u64::from_be_bytes(*start)),
         dims,
@@ -108,6 +122,27 @@ pub fn range(granularity: Granularity, app: App, from: Timestamp, to: Timestamp)
     front(granularity, app, from)..front(granularity, app, to.max(from))
 }
 
+fn front_of_task(app: App, task: Task) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + 4 + 8 + 8 + 4 + 16);
+    key.push(KIND_OF_TASK);
+    key.extend_from_slice(&app.0.to_be_bytes());
+    key.extend_from_slice(&task.0.to_be_bytes());
+    key
+}
+
+/// The keys of the rows of an app's tasks from `from` to `to`, both included.
+#[must_use]
+pub fn task_range(app: App, from: Task, to: Task) -> Range<Vec<u8>> {
+    // Numbers of tasks are below 2^53.
+    front_of_task(app, from)..front_of_task(app, Task(to.0.saturating_add(1)))
+}
+
+/// The keys of the rows of an app's tasks before `task`.
+#[must_use]
+pub fn before_task(app: App, task: Task) -> Range<Vec<u8>> {
+    front_of_task(app, Task(0))..front_of_task(app, task)
+}
+
 /// How long rows of a granularity are kept.
 #[must_use]
 pub const fn keep(granularity: Granularity) -> Ttl {
@@ -124,8 +159,26 @@ pub fn expired(granularity: Granularity, app: App, now: Timestamp) -> Range<Vec<
     range(granularity, app, Timestamp::default(), now - keep(granularity))
 }
 
+impl From<&StatsRow> for Counts {
+    fn from(row: &StatsRow) -> Self {
+        Self {
+            accepted: row.accepted,
+            sent: row.sent,
+            arrived: row.arrived,
+            shown: row.shown,
+            opened: row.opened,
+            dismissed: row.dismissed,
+            expired: row.expired,
+            replaced: row.replaced,
+            revoked: row.revoked,
+            failed: row.failed,
+            changed_at: 0,
+        }
+    }
+}
+
 impl Counts {
-    const FIELDS: usize = 10;
+    const FIELDS: usize = 11;
 
     /// In the order they are stored: add at the end, never change.
     const fn fields(&mut self) -> [&mut u64; Self::FIELDS] {
@@ -140,14 +193,17 @@ impl Counts {
             &mut self.replaced,
             &mut self.revoked,
             &mut self.failed,
+            &mut self.changed_at,
         ]
     }
 
     #[must_use]
     pub fn encode(mut self) -> Vec<u8> {
+        // The last is of tasks alone.
+        let fields = if self.changed_at == 0 { Self::FIELDS - 1 } else { Self::FIELDS };
         let mut value = Vec::with_capacity(1 + 2 * Self::FIELDS);
-        value.push(Self::FIELDS as u8);
-        for count in self.fields() {
+        value.push(fields as u8);
+        for count in self.fields().into_iter().take(fields) {
             varint::put(&mut value, *count);
         }
         value
@@ -164,23 +220,97 @@ impl Counts {
     }
 }
 
+/// A question to the statistics of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Inclusive; a period counts by its start.
+    pub from: Timestamp,
+    /// Exclusive.
+    pub to: Timestamp,
+    /// Of a task: [`TASK_GRANULARITY`], whatever stands here.
+    pub granularity: Granularity,
+    pub filter: Filter,
+    pub group_by: Vec<Dimension>,
+}
+
+/// What is counted: rows with these values. Everything, by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter(BTreeMap<Dimension, String>);
+
+/// Which rows answer a question: of one family, so that nothing is counted twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    Periods {
+        granularity: Granularity,
+        from: Timestamp,
+        to: Timestamp,
+    },
+    /// Both included.
+    Tasks {
+        from: Task,
+        to: Task,
+    },
+}
+
+impl Filter {
+    /// And with this value of a dimension, in the words of the API: `ios`, `own`, `broadcast`, `3.1`.
+    #[must_use]
+    pub fn with(mut self, dimension: Dimension, value: impl Into<String>) -> Self {
+        self.0.insert(dimension, value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn has(&self, dims: &Dims) -> bool {
+        self.0.iter().all(|(dimension, wanted)| *dims.value(*dimension) == **wanted)
+    }
+
+    /// The task it names.
+    fn task(&self) -> Option<&str> {
+        self.0.get(&Dimension::Task).map(String::as_str)
+    }
+}
+
+impl Asked {
+    #[must_use]
+    pub fn is_of_tasks(&self) -> bool {
+        self.filter.task().is_some() || self.group_by.contains(&Dimension::Task)
+    }
+
+    /// The granularity of the answer.
+    #[must_use]
+    pub fn granularity(&self) -> Granularity {
+        if self.is_of_tasks() { TASK_GRANULARITY } else { self.granularity }
+    }
+
+    #[must_use]
+    pub fn span(&self) -> Span {
+        let (granularity, from, to) = (self.granularity, self.from, self.to);
+        if !self.is_of_tasks() {
+            return Span::Periods { granularity, from, to };
+        }
+        // One that is no number is nobody's task.
+        let named = self.filter.task().map(|task| task.parse().map_or(Task(0), Task));
+        Span::Tasks { from: named.unwrap_or(Task(0)), to: named.unwrap_or(Task(u64::MAX - 1)) }
+    }
+}
+
 /// Sums rows into periods and groups, sorted by start, then group. A row belongs to the period its
 /// start falls in, and a period to the answer when its own start is within `from` (inclusive) and
-/// `to` (exclusive); so minute rows of the open window and stored hour or day rows go together.
-pub fn aggregate(
-    rows: impl IntoIterator<Item = (Key, Counts)>,
-    from: Timestamp,
-    to: Timestamp,
-    granularity: Granularity,
-    group_by: &[Dimension],
-) -> Vec<StatsRow> {
+/// `to` (exclusive); so minute rows of the open window and stored hour or day rows go together. A
+/// question of tasks passes over what belongs to none.
+pub fn aggregate(rows: impl IntoIterator<Item = (Key, Counts)>, asked: &Asked) -> Vec<StatsRow> {
+    let granularity = asked.granularity();
+    let of_tasks = asked.is_of_tasks();
     let mut sums: BTreeMap<(Timestamp, BTreeMap<String, String>), Counts> = BTreeMap::new();
     for (key, counts) in rows {
         let start = floor(key.start, granularity);
-        if start < from || start >= to {
+        let within = start >= asked.from && start < asked.to && (!of_tasks || key.dims.task.is_some());
+        if !within || !asked.filter.has(&key.dims) {
             continue;
         }
-        let group = group_by.iter().map(|&dimension| (name(dimension), key.dims.value(dimension))).collect();
+        let value = |&by| (name(by), key.dims.value(by).into_owned());
+        let group = asked.group_by.iter().map(value).collect();
         sums.entry((start, group)).or_default().merge(&counts);
     }
     sums.into_iter().map(|((start, group), counts)| row(start, group, counts)).collect()
@@ -204,17 +334,35 @@ fn row(start: Timestamp, group: BTreeMap<String, String>, counts: Counts) -> Sta
 }
 
 impl Dims {
-    fn value(&self, dimension: Dimension) -> String {
+    fn value(&self, dimension: Dimension) -> Cow<'_, str> {
         let value = match dimension {
             Dimension::Platform => self.platform.map(platform),
             Dimension::AppVersion => self.app_version.as_deref(),
             Dimension::Channel => Some(self.channel.as_str()),
             Dimension::PushType => Some(push_type_name(self.push_type)),
             Dimension::Reason => self.reason.map(Reason::as_str),
-            Dimension::Task => return self.task.map_or_else(|| NO_TASK.to_owned(), |task| task.to_string()),
+            Dimension::Task => {
+                return self.task.map_or(Cow::Borrowed(NO_TASK), |task| Cow::Owned(task.to_string()));
+            }
         };
-        value.unwrap_or(UNKNOWN).to_owned()
+        Cow::Borrowed(value.unwrap_or(UNKNOWN))
     }
+}
+
+/// The values a dimension may have, where they are a closed list.
+#[must_use]
+pub fn values(dimension: Dimension) -> Option<Vec<&'static str>> {
+    const PLATFORMS: [Platform; 5] =
+        [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
+    const PUSH_TYPES: [PushType; 4] =
+        [PushType::Single, PushType::Multiple, PushType::Broadcast, PushType::Template];
+    Some(match dimension {
+        Dimension::Platform => PLATFORMS.map(platform).into_iter().chain([UNKNOWN]).collect(),
+        Dimension::Channel => (0..=u8::MAX).filter_map(Channel::from_code).map(Channel::as_str).collect(),
+        Dimension::PushType => PUSH_TYPES.map(push_type_name).to_vec(),
+        Dimension::Reason => Reason::ALL.map(Reason::as_str).into_iter().chain([UNKNOWN]).collect(),
+        Dimension::AppVersion | Dimension::Task => return None,
+    })
 }
 
 fn name(dimension: Dimension) -> String {

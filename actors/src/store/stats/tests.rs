@@ -52,21 +52,30 @@ impl Rows {
         self.cursor = window.cursor();
     }
 
-    fn of(&self, granularity: Granularity, app: App) -> Vec<(Key, Counts)> {
-        let keys = range(granularity, app, at(0), at(u64::MAX));
+    fn of(&self, span: Span, app: App) -> Vec<(Key, Counts)> {
+        let keys = match span {
+            Span::Periods { granularity, from, to } => range(granularity, app, from, to),
+            Span::Tasks { from, to } => task_range(app, from, to),
+        };
         let rows = self.rows.range(keys);
         rows.map(|(key, row)| (Key::decode(key).unwrap(), Counts::decode(row).unwrap())).collect()
     }
 
-    fn query(&self, window: &Window, granularity: Granularity, group_by: &[Dimension]) -> Vec<StatsRow> {
-        let mut rows = self.of(granularity, App(1));
+    fn query(&self, window: &Window, asked: &Asked) -> Vec<StatsRow> {
+        let mut rows = self.of(asked.span(), App(1));
         rows.extend(window.open(App(1)));
-        aggregate(rows, at(0), at(u64::MAX), granularity, group_by)
+        aggregate(rows, asked)
     }
 }
 
-fn direct(records: &[Record], granularity: Granularity, group_by: &[Dimension]) -> Vec<StatsRow> {
-    let rows = records.iter().filter(|record| record.app == App(1)).map(|record| {
+fn asked(from: u64, to: u64, granularity: Granularity, group_by: &[Dimension]) -> Asked {
+    Asked { from: at(from), to: at(to), granularity, filter: Filter::default(), group_by: group_by.to_vec() }
+}
+
+/// The answer as it must be, from the records themselves.
+fn direct(records: &[Record], asked: &Asked) -> Vec<StatsRow> {
+    let of_app = records.iter().filter(|record| record.app == App(1));
+    let rows = of_app.map(|record| {
         let dims = Dims {
             platform: record.platform,
             app_version: record.app_version.clone(),
@@ -79,7 +88,7 @@ fn direct(records: &[Record], granularity: Granularity, group_by: &[Dimension]) 
         counts.add(record.step, record.whom.count());
         (Key { granularity: Granularity::Minute, app: record.app, start: record.at, dims }, counts)
     });
-    aggregate(rows, at(0), at(u64::MAX), granularity, group_by)
+    aggregate(rows, asked)
 }
 
 fn open(dir: &std::path::Path, segment_bytes: u64) -> History {
@@ -112,7 +121,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             platform: [Some(Platform::Ios), None][usize::from(dims & 1)],
             app_version: (dims >> 1 & 1 == 0).then(|| "1".into()),
             reason: [Some(Reason::QueueFull), None][usize::from(dims >> 2 & 1)],
-            task: (dims & 5 == 5).then_some(crate::model::Task(9)),
+            task: [None, Some(Task(9)), None, Some(Task(10))][usize::from(dims & 3)],
             push_type: [PushType::Single, PushType::Broadcast][usize::from(dims >> 3 & 1)],
             ..record(START + after, step)
         },
@@ -122,6 +131,18 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0..6 * MINUTE).prop_map(Event::Close),
         1 => Just(Event::Crash),
     ]
+}
+
+fn any_filter() -> impl Strategy<Value = Filter> {
+    let some = |values: &[&'static str]| proptest::option::of(prop::sample::select(values.to_vec()));
+    let dimensions = [Dimension::Platform, Dimension::AppVersion, Dimension::PushType, Dimension::Task];
+    (some(&["ios", "unknown"]), some(&["1"]), some(&["broadcast"]), some(&["9", "10", "11"])).prop_map(
+        move |(platform, version, push_type, task)| {
+            let values = [platform, version, push_type, task];
+            let named = dimensions.into_iter().zip(values).filter_map(|(of, value)| Some((of, value?)));
+            named.fold(Filter::default(), |filter, (of, value)| filter.with(of, value))
+        },
+    )
 }
 
 const DIMENSIONS: [Dimension; 6] = [
@@ -140,7 +161,8 @@ proptest! {
     fn statistics_equal_a_count_of_the_records_at_every_moment_and_after_every_crash(
         events in proptest::collection::vec(any_event(), 1..25),
         segment_bytes in prop::sample::select(vec![1u64, 400, 1 << 20]),
-        group_by in prop::sample::subsequence(DIMENSIONS.to_vec(), 0..=5),
+        group_by in prop::sample::subsequence(DIMENSIONS.to_vec(), 0..=6),
+        filter in any_filter(),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut history = open(dir.path(), segment_bytes);
@@ -164,19 +186,19 @@ proptest! {
                 }
             }
             for granularity in [Granularity::Minute, Granularity::Hour, Granularity::Day] {
-                prop_assert_eq!(
-                    rows.query(&window, granularity, &group_by),
-                    direct(&all, granularity, &group_by)
-                );
+                let asked = Asked { filter: filter.clone(), ..asked(0, u64::MAX, granularity, &group_by) };
+                prop_assert_eq!(rows.query(&window, &asked), direct(&all, &asked));
             }
         }
     }
 
     #[test]
-    fn counts_come_back_from_their_bytes(fields in any::<[u64; 10]>()) {
-        let [accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed] = fields;
-        let counts =
-            Counts { accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed };
+    fn counts_come_back_from_their_bytes(fields in any::<[u64; 11]>()) {
+        let [accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed, changed_at] =
+            fields;
+        let counts = Counts {
+            accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed, changed_at,
+        };
         prop_assert_eq!(Counts::decode(&counts.encode()), Ok(counts));
     }
 }
@@ -198,9 +220,40 @@ fn a_group_counts_its_members_and_a_minute_that_is_not_over_stays_open() {
 #[test]
 fn a_minute_counts_in_its_minute_its_hour_and_its_day() {
     let key = Key::minute(App(1), at(START), dims("1"));
-    let starts = key.levels().map(|key| (key.granularity, key.start.as_millis()));
+    let starts =
+        |key: &Key| key.levels().map(|key| (key.granularity, key.start.as_millis())).collect::<Vec<_>>();
     let (hour, day) = (START / 3_600_000 * 3_600_000, START / 86_400_000 * 86_400_000);
-    assert_eq!(starts, [(Granularity::Minute, START), (Granularity::Hour, hour), (Granularity::Day, day)]);
+    let periods = [(Granularity::Minute, START), (Granularity::Hour, hour), (Granularity::Day, day)];
+    assert_eq!(starts(&key), periods);
+    let of_task = Key { dims: Dims { task: Some(Task(9)), ..dims("1") }, ..key };
+    assert_eq!(starts(&of_task), [&periods[..], &[(Granularity::Day, day)]].concat());
+    let tasks: Vec<_> = of_task.levels().map(|key| key.dims.task).collect();
+    assert_eq!(tasks, [None, None, None, Some(Task(9))], "the app's rows know no task");
+}
+
+#[test]
+fn a_tasks_rows_are_found_by_the_task_and_no_other() {
+    let key = |app, task, start| {
+        let dims = Dims { task: Some(Task(task)), ..dims("1.0") };
+        Key { granularity: TASK_GRANULARITY, app: App(app), start: at(start), dims }
+    };
+    let (own, range) = (key(1, 7, 86_400_000), task_range(App(1), Task(7), Task(7)));
+    assert_eq!(Key::decode(&own.encode()), Ok(own.clone()));
+    assert!(range.contains(&own.encode()));
+    for other in [key(1, 6, 0), key(1, 8, 0), key(2, 7, 0)] {
+        assert!(!range.contains(&other.encode()), "{other:?}");
+    }
+    let gone = before_task(App(1), Task(7));
+    assert!(gone.contains(&key(1, 6, 1 << 50).encode()) && !gone.contains(&own.encode()));
+}
+
+#[test]
+fn a_task_knows_when_it_changed_last_and_reports_do_not_count() {
+    let mut window = Window::default();
+    for (after, step) in [(0, Step::Accepted), (5, Step::Delivered), (9, Step::Opened)] {
+        window.count(&Record { task: Some(Task(9)), ..record(START + after, step) }, Position::default());
+    }
+    assert_eq!(window.open(App(1))[0].1.changed_at, START + 5);
 }
 
 fn dims(version: &str) -> Dims {
@@ -250,7 +303,8 @@ fn rows_are_kept_48_hours_90_days_and_two_years() {
 fn an_empty_dimension_reads_unknown() {
     let nobody = Dims { platform: None, app_version: None, ..dims("") };
     let rows = [(Key::minute(App(1), at(START), nobody), Counts { failed: 2, ..Counts::default() })];
-    let rows = aggregate(rows, at(START), at(START + 1), Granularity::Minute, &DIMENSIONS);
+    let dimensions = &DIMENSIONS[..5];
+    let rows = aggregate(rows, &asked(START, START + 1, Granularity::Minute, dimensions));
     let group: Vec<_> = rows[0].group.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(
         group,
@@ -260,7 +314,6 @@ fn an_empty_dimension_reads_unknown() {
             ("platform", "unknown"),
             ("push_type", "single"),
             ("reason", "unknown"),
-            ("task", "none"),
         ]
     );
     assert_eq!(rows[0].failed, 2);
@@ -271,7 +324,7 @@ fn a_period_belongs_to_the_answer_by_its_start() {
     let row = |start| (Key::minute(App(1), at(start), dims("1")), Counts { sent: 1, ..Counts::default() });
     let rows: Vec<_> = (0..120).map(|minute| row(minute * MINUTE)).collect();
     let starts = |from, to, granularity| -> Vec<_> {
-        let answer = aggregate(rows.clone(), at(from), at(to), granularity, &[]);
+        let answer = aggregate(rows.clone(), &asked(from, to, granularity, &[]));
         answer.iter().map(|row| (row.start.as_millis() / MINUTE, row.sent)).collect()
     };
     assert_eq!(starts(MINUTE, 3 * MINUTE, Granularity::Minute), [(1, 1), (2, 1)]);
@@ -288,8 +341,8 @@ fn versions_beyond_the_bound_are_counted_together() {
             window.count(&record, Position::default());
         }
     }
-    let rows =
-        aggregate(window.open(App(1)), at(0), at(u64::MAX), Granularity::Day, &[Dimension::AppVersion]);
+    let asked = asked(0, u64::MAX, Granularity::Day, &[Dimension::AppVersion]);
+    let rows = aggregate(window.open(App(1)), &asked);
     assert_eq!(rows.len(), VERSIONS_PER_MINUTE_MAX + 1);
     let other = rows.iter().find(|row| row.group["app_version"] == OTHER).unwrap();
     assert_eq!(other.sent, 100);
@@ -299,8 +352,8 @@ fn versions_beyond_the_bound_are_counted_together() {
 fn a_later_builds_counts_are_passed_over_and_an_earlier_ones_read_as_none() {
     assert_eq!(Counts::decode(&[2, 5, 6]), Ok(Counts { accepted: 5, sent: 6, ..Counts::default() }));
     let mut later = Counts { failed: 3, ..Counts::default() }.encode();
-    later[0] += 1;
-    later.push(9);
+    later[0] += 2;
+    later.extend([0, 9]);
     assert_eq!(Counts::decode(&later).unwrap().failed, 3);
     assert_eq!(Counts::decode(&[]), Err(Damaged));
     assert_eq!(Counts::decode(&[3, 1]), Err(Damaged));

@@ -13,3 +13,4 @@ mod race;
 mod restart;
 mod revokes;
 mod sled_guards;
+mod tasks;
