@@ -36,6 +36,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Audience(args) => cli::client(cli::audience::run(args)),
         Command::List(args) => cli::client(cli::list::run(args)),
         Command::Stats(args) => cli::client(cli::stats::run(args)),
+        Command::Analysis(args) => cli::client(cli::analysis::run(args)),
         Command::Schedule(args) => cli::client(cli::schedule::run(args)),
         Command::Template(args) => cli::client(cli::template::run(args)),
         Command::Settings(args) => cli::client(cli::settings::run(args)),

@@ -17,6 +17,7 @@ pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
 pub use endpoints::SignatureAlgorithm;
 pub use events::{EventList, EventType, EventView};
 
+pub mod analysis;
 pub mod audit;
 pub mod batch;
 pub mod campaigns;

@@ -1,6 +1,7 @@
 //! The command line. Every command has its file; what they share is where they connect
 //! ([`server`]), what they print ([`out`]) and what they end with ([`exit`]).
 
+pub mod analysis;
 pub mod app;
 pub mod audience;
 pub mod audit;
@@ -64,10 +65,12 @@ pub enum Command {
     List(list::Args),
     /// Where receipts go: make, list, test and replay endpoints
     Endpoint(endpoint::Args),
-    /// Take back whatever went under a task
+    /// List, show and take back tasks: multiple pushes, broadcasts, campaigns
     Task(task::Args),
     /// Counts by minute, hour or day
     Stats(stats::Args),
+    /// Sums and rates of what became of pushes
+    Analysis(analysis::Args),
     /// Make, change, preview and delete templates
     Template(template::Args),
     /// Pushes at a time to come: make, list, show and cancel

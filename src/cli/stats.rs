@@ -48,6 +48,7 @@ enum DimensionArg {
     #[value(name = "push_type", alias = "push-type")]
     PushType,
     Reason,
+    Task,
 }
 
 pub async fn run(args: Args) -> Result<(), Failure> {
@@ -92,6 +93,7 @@ fn dimension(by: DimensionArg) -> Dimension {
         DimensionArg::Channel => Dimension::Channel,
         DimensionArg::PushType => Dimension::PushType,
         DimensionArg::Reason => Dimension::Reason,
+        DimensionArg::Task => Dimension::Task,
     }
 }
 

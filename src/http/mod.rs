@@ -9,6 +9,7 @@
 //! The tenant comes from the key, never from the request: whatever is looked up is looked up in the
 //! key's app, so another tenant's object does not exist.
 
+mod analysis;
 mod apps;
 mod audiences;
 mod audit;
@@ -16,6 +17,7 @@ mod body;
 pub(crate) mod caller;
 mod campaigns;
 mod code;
+mod csv;
 mod devices;
 mod endpoints;
 mod events;

@@ -11,8 +11,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
+use super::{analysis, revokes, schedules};
 use super::{audiences, campaigns, endpoints, events, lists, tags};
-use super::{revokes, schedules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,6 +31,9 @@ use super::{revokes, schedules};
         pushes::create,
         pushes::batch::batch,
         messages::read,
+        analysis::figures,
+        analysis::tasks,
+        analysis::task,
         revokes::message,
         revokes::task,
         endpoints::create,

@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Runs,
     Campaigns,
     Lists,
+    Tasks,
     Tags,
 }
 
@@ -45,6 +46,7 @@ impl Kind {
             Self::Runs => 'r',
             Self::Campaigns => 'c',
             Self::Lists => 'l',
+            Self::Tasks => 'k',
             Self::Tags => 'g',
         }
     }

@@ -5,11 +5,11 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError, Route};
 use carillon_sdk::api::Scope;
 
-use super::revokes;
 use super::schedules;
 use super::{
     Code, Refused, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users,
 };
+use super::{analysis, revokes};
 use super::{audiences, tags};
 use super::{campaigns, lists};
 use super::{endpoints, events};
@@ -184,6 +184,10 @@ pub(super) const ROUTES: &[Entry] = &[
         || web::get().to(messages::read),
     ),
     entry("DELETE", "/v1/messages/{id}", Key(Scope::Push), REVOKE, || web::delete().to(revokes::message)),
+    entry("GET", "/v1/tasks", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
+        web::get().to(analysis::tasks)
+    }),
+    entry("GET", "/v1/tasks/{task}", Key(Scope::Read), &[TaskUnknown], || web::get().to(analysis::task)),
     entry("DELETE", "/v1/tasks/{task}", Key(Scope::Push), &[TaskUnknown, RevokeTooLate], || {
         web::delete().to(revokes::task)
     }),
@@ -219,6 +223,9 @@ pub(super) const ROUTES: &[Entry] = &[
     }),
     entry("GET", "/v1/events", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || {
         web::get().to(events::read)
+    }),
+    entry("GET", "/v1/analysis", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
+        web::get().to(analysis::figures)
     }),
     entry("GET", "/v1/stats", Key(Scope::Read), &[QueryInvalid, RangeTooLarge], || {
         web::get().to(stats::read)

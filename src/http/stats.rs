@@ -1,12 +1,14 @@
 //! `GET /v1/stats`: counts by minute, hour or day.
 
 use actix_web::{HttpResponse, web};
-use carillon_sdk::api::{Dimension, Granularity, Scope, StatsView};
+use carillon_actors::store::stats::{Asked, Filter, values};
+use carillon_sdk::api::{Dimension, Granularity, Scope, StatsRow, StatsView};
 use carillon_sdk::{Timestamp, Ttl};
 use serde::Deserialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 
 use super::caller::Caller;
+use super::csv;
 use super::{Code, Refused, State};
 
 /// Most rows of one answer: a week of minutes, or a day of minutes by seven platforms and versions.
@@ -28,6 +30,59 @@ pub(super) struct StatsQuery {
     granularity: Granularity,
     /// Dimensions, separated by commas: `platform`, `app_version`, `channel`, `push_type`, `reason`, `task`.
     group_by: Option<String>,
+    platform: Option<String>,
+    app_version: Option<String>,
+    channel: Option<String>,
+    push_type: Option<String>,
+    /// A task's number. Tasks are counted by the day, so whoever names one, or groups by task, asks
+    /// for days.
+    task: Option<String>,
+    /// `json`, or `csv`.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Format {
+    #[default]
+    Json,
+    Csv,
+}
+
+/// Values of dimensions, as a query names them.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    pub(super) platform: Option<String>,
+    pub(super) app_version: Option<String>,
+    pub(super) channel: Option<String>,
+    pub(super) push_type: Option<String>,
+    pub(super) task: Option<String>,
+}
+
+impl Filters {
+    /// A value that a dimension cannot have is refused, and not answered by nothing.
+    pub(super) fn read(self) -> Result<Filter, Refused> {
+        let named = [
+            (Dimension::Platform, "platform", self.platform),
+            (Dimension::AppVersion, "app_version", self.app_version),
+            (Dimension::Channel, "channel", self.channel),
+            (Dimension::PushType, "push_type", self.push_type),
+            (Dimension::Task, "task", self.task),
+        ];
+        let mut filter = Filter::default();
+        for (dimension, name, value) in named {
+            let Some(value) = value else { continue };
+            let number = dimension != Dimension::Task || value.parse::<u64>().is_ok();
+            let known = values(dimension).is_none_or(|values| values.contains(&value.as_str()));
+            if !number || !known {
+                return Err(Refused::because(Code::QueryInvalid, format!("{name} is never {value:?}")));
+            }
+            filter = filter.with(dimension, value);
+        }
+        Ok(filter)
+    }
 }
 
 /// Read statistics
@@ -41,13 +96,72 @@ pub(super) async fn read(state: web::Data<State>, caller: Caller) -> Result<Http
     let query: StatsQuery = caller.query()?;
     let (from, to) = range(&query, state.engine.clock().now())?;
     let dimensions = dimensions(query.group_by.as_deref().unwrap_or_default())?;
-    let rows = state.engine.store().stats(app, from, to, query.granularity, dimensions).await;
+    let (granularity, format) = (query.granularity, query.format);
+    let filters = Filters {
+        platform: query.platform,
+        app_version: query.app_version,
+        channel: query.channel,
+        push_type: query.push_type,
+        task: query.task,
+    };
+    let asked = Asked { from, to, granularity, filter: filters.read()?, group_by: dimensions };
+    if asked.is_of_tasks() && granularity != Granularity::Day {
+        let detail = "tasks are counted by the day: ask with granularity=day";
+        return Err(Refused::because(Code::QueryInvalid, detail));
+    }
+    let rows = state.engine.store().counts(app, &asked).await;
     let rows = rows.map_err(|error| Refused::by_store(&error, Code::Internal))?;
+    let rows = rows.ok_or(Refused::because(Code::RangeTooLarge, "too many rows to be read at once"))?;
     if rows.len() > ROWS_MAX {
         let detail = format!("{} rows; at most {ROWS_MAX} are sent at once", rows.len());
         return Err(Refused::because(Code::RangeTooLarge, detail));
     }
-    Ok(HttpResponse::Ok().json(StatsView { granularity: query.granularity, rows }))
+    if format == Format::Csv {
+        return as_csv(&asked.group_by, &rows);
+    }
+    Ok(HttpResponse::Ok().json(StatsView { granularity, rows }))
+}
+
+const COUNTS: [&str; 10] = [
+    "accepted",
+    "sent",
+    "arrived",
+    "shown",
+    "opened",
+    "dismissed",
+    "expired",
+    "replaced",
+    "revoked",
+    "failed",
+];
+
+fn as_csv(group_by: &[Dimension], rows: &[StatsRow]) -> Result<HttpResponse, Refused> {
+    let names: Vec<String> = group_by.iter().map(|dimension| name_of(*dimension)).collect();
+    let head: Vec<&str> =
+        ["start"].into_iter().chain(names.iter().map(String::as_str)).chain(COUNTS).collect();
+    let row = |row: &StatsRow| {
+        let counts = [
+            row.accepted,
+            row.sent,
+            row.arrived,
+            row.shown,
+            row.opened,
+            row.dismissed,
+            row.expired,
+            row.replaced,
+            row.revoked,
+            row.failed,
+        ];
+        let group = names.iter().map(|name| row.group.get(name).cloned().unwrap_or_default());
+        let start = [row.start.as_millis().to_string()];
+        start.into_iter().chain(group).chain(counts.iter().map(u64::to_string)).collect()
+    };
+    csv::answer(&head, rows.iter().map(row))
+}
+
+/// A dimension's name in the API.
+fn name_of(dimension: Dimension) -> String {
+    serde_json::to_value(dimension).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn range(query: &StatsQuery, now: Timestamp) -> Result<(Timestamp, Timestamp), Refused> {

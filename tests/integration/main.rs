@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod analysis;
 mod audiences;
 mod bad_frames;
 mod bad_requests;

@@ -244,7 +244,7 @@ impl Partition {
         to: &[u8],
         looked_at_max: usize,
         wanted: impl Fn(&MessageRow) -> bool,
-    ) -> Result<(Vec<(Seq, MessageRow)>, Option<Key>), Failed> {
+    ) -> Result<(Found, Option<Key>), Failed> {
         let (mut found, mut looked_at, mut next, mut failed) = (Vec::new(), 0, None, None);
         self.rows.range(from, to, &mut |key, value| {
             if looked_at == looked_at_max {
@@ -346,6 +346,9 @@ impl Partition {
         }
     }
 }
+
+/// Messages that wait, and where.
+type Found = Vec<(Seq, MessageRow)>;
 
 /// Verdicts that withdrawing a place gives.
 fn count(owner: Owner, place: &PendingRow) -> u64 {

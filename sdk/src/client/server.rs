@@ -18,6 +18,7 @@ use crate::ids::{DeviceId, KeyId, MessageId, UserId};
 use crate::sign;
 use crate::time::Timestamp;
 
+mod analysis;
 mod batch;
 mod campaigns;
 mod endpoints;
@@ -32,6 +33,7 @@ mod templates;
 
 pub use events::EventsQuery;
 
+pub use self::analysis::AnalysisQuery;
 pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 pub use self::revokes::RevokeFrom;

@@ -129,10 +129,10 @@ impl Store {
         let (broadcasts, sent): (Vec<_>, Vec<_>) =
             ids.into_iter().partition(|due| due.owner.is_none() && !due.online_only);
         for due in broadcasts {
-            if let Some(entry) = self.log(device.app).iter().find(|entry| entry.due.seq == due.seq) {
-                if entry.note_sent(device.ordinal) {
-                    self.tell_late(device, entry.due.id);
-                }
+            if let Some(entry) = self.log(device.app).iter().find(|entry| entry.due.seq == due.seq)
+                && entry.note_sent(device.ordinal)
+            {
+                self.tell_late(device, entry.due.id);
             }
         }
         if !sent.is_empty() {

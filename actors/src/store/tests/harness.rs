@@ -34,7 +34,7 @@ pub(super) const BOTH: [On; 2] = [On::Sled, On::Memory];
 pub(super) struct Heard {
     pub(super) due: Mutex<Vec<(ShardNo, DueHint)>>,
     pub(super) broadcasts: Mutex<Vec<Arc<LogEntry>>>,
-    pub(super) withdrawn: Mutex<Vec<(App, Seq, Option<Arc<RoaringBitmap>>)>>,
+    pub(super) withdrawn: Mutex<Vec<(App, Seq)>>,
 }
 
 impl Hints for Heard {
@@ -42,8 +42,8 @@ impl Hints for Heard {
         self.due.lock().extend(hints.into_iter().map(|hint| (shard, hint)));
     }
 
-    fn withdrawn(&self, app: App, seq: Seq, devices: Option<Arc<RoaringBitmap>>) {
-        self.withdrawn.lock().push((app, seq, devices));
+    fn withdrawn(&self, app: App, seq: Seq, _: Option<Arc<RoaringBitmap>>) {
+        self.withdrawn.lock().push((app, seq));
     }
 
     fn broadcast(&self, entry: Arc<LogEntry>, _: Arc<RoaringBitmap>) {

@@ -2,6 +2,8 @@
 //! must read. A change of layout gets a fixture of its own beside this one, and a way from here to
 //! there. Made by `write_down` from the store that `furnish` makes.
 
+use std::sync::Arc;
+
 use carillon_sdk::api::CreateKey;
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{DeviceId, MessageId, Ttl, UserId};
@@ -9,12 +11,16 @@ use carillon_sdk::{DeviceId, MessageId, Ttl, UserId};
 use super::super::disk::{Batch, Disk};
 use super::super::keys::Key;
 use super::super::memory::Memory;
-use super::super::{Begun, Idempotency, TagChange, Tagged};
+use super::super::{Begun, Idempotency, TagChange, Tagged, Targets};
 use super::harness::{Bench, HOUR, On, START, ids, wait};
 use crate::audience::{Audience, Fact};
-use crate::model::{Message, Owner};
+use crate::model::{Message, Owner, Task};
 
 const LAYOUT_1: &str = include_str!("layout-1.txt");
+/// The same layout, of a build that knew of releases and revokes: `log_of` made its log.
+const LAYOUT_1_LOG: &str = include_str!("layout-1-log.txt");
+
+const TASK: Task = Task(7);
 
 const KEY: Idempotency = Idempotency { key: [3; 16], body: [4; 32] };
 
@@ -108,6 +114,61 @@ fn check_tags(bench: &Bench) {
     let tagged = "tag = beta and user_tag = gold and bound within 10s";
     let tagged = Audience::parse(tagged, START + MINUTE).unwrap();
     assert_eq!(bench.store().audience(app, &tagged).len(), 1);
+/// A campaign of which one of two targets was let go to, and a broadcast that was revoked when one
+/// device had acked it.
+fn log_of(bench: &Bench) {
+    let app = bench.app("shop");
+    let (phone, tablet) = (bench.device(app, "phone"), bench.device(app, "tablet"));
+    let message = |name: &[u8]| Message { id: derived(name), lane: Lane::Bulk, ..bench.message(app) };
+    let (campaign, all) = (message(b"campaign"), message(b"all"));
+    let campaign = Arc::new(Message { task: Some(TASK), ..campaign });
+    let targets = Targets::Devices([phone.ordinal, tablet.ordinal].into());
+    wait(bench.store().plan_entry(campaign, targets, None)).unwrap();
+    wait(bench.store().release(app, TASK, [tablet.ordinal].into())).unwrap();
+    wait(bench.store().broadcast(Arc::new(all), Audience::Everybody, None)).unwrap();
+    let due = Arc::clone(&bench.store().log(app)[1].due);
+    bench.store().note_sent(phone, vec![Arc::clone(&due)]);
+    bench.ack(phone, &[due]);
+    bench.sweep();
+    wait(bench.store().revoke_message(app, derived(b"all"), None)).unwrap();
+    // Another, withdrawn from a queue: its notice stands in one.
+    let own = Message { id: derived(b"own"), ..bench.message(app) };
+    bench.enqueue(own, &[Owner::Device(phone)]).unwrap();
+    let due = bench.page(phone).due;
+    bench.store().note_sent(phone, due);
+    wait(bench.store().revoke_message(app, derived(b"own"), None)).unwrap();
+    bench.sweep();
+    bench.sweep();
+}
+
+fn check_log(bench: &Bench) {
+    let app = bench.store().apps()[0].app;
+    let device = |name| bench.store().device(app, &DeviceId::parse(name).unwrap()).unwrap();
+    let (phone, tablet) = (device("phone"), device("tablet"));
+    let view = bench.store().entry(app, TASK).unwrap();
+    assert_eq!((view.targets, view.released, view.revoked), (2, 1, false));
+    assert_eq!(bench.store().unreleased(app, TASK), Some([phone.ordinal].into()));
+    let log = bench.store().log(app);
+    let due = |device| -> Vec<_> {
+        log.iter().filter(|entry| entry.is_due(device, START)).map(|entry| entry.due.revokes).collect()
+    };
+    assert_eq!(due(tablet), [None], "the campaign");
+    assert_eq!(due(phone), [Some(derived(b"all"))], "the notice");
+    let notices: Vec<_> = bench.page(phone).due.iter().map(|due| due.revokes).collect();
+    assert_eq!(notices, [Some(derived(b"own"))]);
+    assert_eq!(bench.store().device_info(phone).unwrap().pending, 0);
+}
+
+#[test]
+fn a_log_of_layout_1_is_read() {
+    let mut bench = Bench::new(On::Memory);
+    log_of(&bench);
+    wait(bench.store().close());
+    let written = write_down(bench.disks());
+    for lines in [&written, LAYOUT_1_LOG] {
+        bench.replace_disks(read(lines));
+        check_log(&bench);
+    }
 }
 
 #[test]

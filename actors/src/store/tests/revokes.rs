@@ -101,8 +101,7 @@ fn a_late_ack_changes_nothing_and_a_session_holds_it_back() {
         send(&bench, phone, &due);
         assert_eq!(revoke(&bench, app, id), done(1, 1));
         let held_back = bench.heard.withdrawn.lock().clone();
-        assert_eq!(held_back.len(), 1);
-        assert_eq!((held_back[0].0, held_back[0].1), (app, seq));
+        assert_eq!(held_back, [(app, seq)]);
         bench.ack(phone, &due);
         assert_eq!(bench.counts(app, id), [count("revoked", 1)]);
         assert_eq!(notices(&bench.page(phone).due), [id]);
