@@ -69,7 +69,7 @@ class Device:
         self.socket.sendall(head + mask + masked)
 
     def receive(self, kind):
-        """The next frame of this kind; pings are answered on the way."""
+        """The next frame of this kind; pings are answered on the way, and news of the user passed over."""
         while True:
             first, length = self._take(2)
             length &= 0x7F
@@ -86,6 +86,8 @@ class Device:
                 self.send({"type": "pong"})
             elif frame["type"] == kind:
                 return frame
+            elif frame["type"] == "answer" and not frame["request"]:
+                continue  # the app server bound or unbound a user: the device is told, and asked nothing
             else:
                 raise AssertionError(f"waited for {kind}, got {frame}")
 

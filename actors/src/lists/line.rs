@@ -46,6 +46,10 @@ struct Row {
 impl Line {
     /// Reads a line of NDJSON, or says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // A sequence would be taken for the fields in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err("expected a JSON object".to_owned());
+        }
         let row: Row = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let to = match (row.device_id, row.user_id) {
             (Some(device), None) => Named::Device(device),
@@ -137,8 +141,10 @@ mod tests {
         let long = "x".repeat(1_025);
         let deep = format!("{}{}", r#"{"a":"#.repeat(17), "}".repeat(17)).replace(":}", ":1}");
         for (text, said) in [
-            ("", "EOF"),
-            ("[]", "expected struct"),
+            ("", "expected a JSON object"),
+            ("[]", "expected a JSON object"),
+            (r#"["d"]"#, "expected a JSON object"),
+            ("{", "EOF"),
             ("{}", "exactly one"),
             (r#"{"device_id":"d","user_id":"u"}"#, "exactly one"),
             (r#"{"device_id":""}"#, "1 to 256"),

@@ -30,6 +30,15 @@ async fn run(app: &App, campaign: &CreateCampaign) -> CampaignView {
 
 /// Generous, as a debug build beside others is slow; and the last view says what was missing.
 async fn await_state(app: &App, id: &str, state: CampaignState) -> CampaignView {
+    await_state_within(crate::harness::DEADLINE, app, id, state).await
+}
+
+async fn await_state_within(
+    deadline: std::time::Duration,
+    app: &App,
+    id: &str,
+    state: CampaignState,
+) -> CampaignView {
     let mut seen = None;
     let looking = async {
         loop {
@@ -42,7 +51,7 @@ async fn await_state(app: &App, id: &str, state: CampaignState) -> CampaignView 
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         }
     };
-    let found = tokio::time::timeout(crate::harness::DEADLINE, looking).await.ok().flatten();
+    let found = tokio::time::timeout(deadline, looking).await.ok().flatten();
     found.unwrap_or_else(|| panic!("{id} did not become {}: {seen:?}", state.as_str()))
 }
 
