@@ -114,6 +114,8 @@ fn check_tags(bench: &Bench) {
     let tagged = "tag = beta and user_tag = gold and bound within 10s";
     let tagged = Audience::parse(tagged, START + MINUTE).unwrap();
     assert_eq!(bench.store().audience(app, &tagged).len(), 1);
+}
+
 /// A campaign of which one of two targets was let go to, and a broadcast that was revoked when one
 /// device had acked it.
 fn log_of(bench: &Bench) {
