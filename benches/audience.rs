@@ -29,7 +29,6 @@ fn audiences(c: &mut Criterion) {
         .map(|(name, text)| (name, Audience::parse(text, Crowd::NOW).expect("an audience of the language")));
     let mut group = c.benchmark_group("audience of a million");
     for (name, audience) in &parsed {
-        println!("{name}: {} devices", crowd.find(audience));
         group.bench_with_input(BenchmarkId::new("find", name), audience, |b, audience| {
             b.iter(|| black_box(crowd.find(audience)));
         });

@@ -121,10 +121,7 @@ async fn deliver(shared: &Shared, push: Push, id: MessageId) -> Result<Pushed, R
     }
     let outcomes = match to {
         To::All | To::Audience(_) => {
-            let audience = match to {
-                To::Audience(audience) => audience,
-                _ => Audience::Everybody,
-            };
+            let audience = if let To::Audience(audience) = to { audience } else { Audience::Everybody };
             let targets = shared.store.broadcast(message, audience, nonce).await?;
             shared.counters.accepted(push_type, targets);
             return Ok(Pushed { id, accepted: targets, outcomes: Vec::new(), replayed: false });

@@ -69,9 +69,6 @@ struct Create {
     server: ServerArgs,
     #[command(flatten)]
     push: PushArgs,
-    /// With --all: only to these devices, as `platform = android and seen within 7d`
-    #[arg(long, value_name = "EXPRESSION", requires = "all")]
-    audience: Option<String>,
     /// For people
     #[arg(long)]
     name: Option<String>,
@@ -152,7 +149,8 @@ async fn create(args: Create) -> Result<(), Failure> {
     let schedule = CreateSchedule {
         name: args.name,
         push: Some(args.push.request()),
-        audience: args.audience,
+        // Of the push itself: whom it means is decided at each firing.
+        audience: None,
         batch: None,
         at: args.at.map(|text| text.parse().map_or(Moment::Text(text), Moment::Millis)),
         every: args.every.map(|every| match every {

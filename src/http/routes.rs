@@ -89,6 +89,7 @@ const PUSH: &[Code] = &[
 /// Those of a push that has no recipient yet, and the schedule's own.
 const SCHEDULE: &[Code] = &[
     TargetInvalid,
+    AudienceInvalid,
     TargetsTooMany,
     TargetDuplicate,
     ContentMissing,

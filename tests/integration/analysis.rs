@@ -59,7 +59,12 @@ async fn figures_are_summed_filtered_and_exported() {
         let query = AnalysisQuery { granularity: Granularity::Minute, filters, ..AnalysisQuery::default() };
         app.api.analysis(&query).await.unwrap().figures
     };
-    eventually("an opened push", async || (of(&[]).await.opened == 1).then_some(())).await;
+    // Acks of broadcasts are noted about once a second, after the report.
+    eventually("a push that arrived and was opened", async || {
+        let figures = of(&[]).await;
+        ((figures.arrived, figures.opened) == (1, 1)).then_some(())
+    })
+    .await;
     assert_eq!(of(&[("push_type", "broadcast"), ("platform", "android")]).await.arrived, 1);
     assert_eq!(of(&[("platform", "ios")]).await.arrived, 0);
     for (path, head) in [

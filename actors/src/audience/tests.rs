@@ -36,7 +36,7 @@ fn an_audience_reads_as_people_write_it() {
         ("OS == Android", android.clone()),
         ("platform in (android, ios)", Audience::Any(vec![android.clone(), ios.clone()])),
         ("not platform = ios", not(ios.clone())),
-        ("platform != ios", not(ios.clone())),
+        ("platform != ios", not(ios)),
         ("app_version < 2.10", version(Compare::Less, "2.10")),
         ("version >= \"2.10 (77)\"", version(Compare::GreaterOrEqual, "2.10 (77)")),
         ("maker = Nokia", is(Fact::Maker("Nokia".to_owned()))),
@@ -70,7 +70,7 @@ fn an_audience_reads_as_people_write_it() {
         (
             "platform = android and (tag = vip or user_tag in (gold, silver)) AND NOT app_version < 2.10",
             Audience::All(vec![
-                android.clone(),
+                android,
                 Audience::Any(vec![tag("vip"), Audience::Any(vec![user_tag("gold"), user_tag("silver")])]),
                 not(version(Compare::Less, "2.10")),
             ]),

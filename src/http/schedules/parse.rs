@@ -6,6 +6,7 @@ use carillon_actors::schedule::calendar::{self, Cycle, Invalid, Strategy, Zone};
 use carillon_actors::schedule::object::{Face, Missed};
 use carillon_actors::schedule::{NewSchedule, Request};
 use carillon_actors::store::Idempotency;
+use carillon_sdk::api::Target;
 use carillon_sdk::api::schedules::{self as api, CreateSchedule, Moment};
 use carillon_sdk::{Timestamp, Ttl};
 
@@ -22,6 +23,7 @@ pub(super) fn parse_schedule(
     if asked.name.as_deref().is_some_and(|name| !is_name(name)) {
         return Err(invalid("/name", "1 to 64 bytes without control characters"));
     }
+    own_audience(&mut asked)?;
     let audience = asked.audience.take();
     if let Some(text) = &audience {
         audience_fits(text, &asked, state.engine.clock().now())?;
@@ -51,13 +53,26 @@ pub(super) fn parse_schedule(
     })
 }
 
+/// A push's own audience is the schedule's: it is read again at each firing.
+fn own_audience(asked: &mut CreateSchedule) -> Result<(), Refused> {
+    let Some(push) = &mut asked.push else { return Ok(()) };
+    let Some(text) = push.to.audience.take() else { return Ok(()) };
+    if asked.audience.is_some() || push.to != Target::default() {
+        let detail = "exactly one of devices, users, audience and all";
+        return Err(Refused::at(Code::TargetInvalid, "/push/to", detail));
+    }
+    push.to.all = true;
+    asked.audience = Some(text);
+    Ok(())
+}
+
 fn audience_fits(text: &str, asked: &CreateSchedule, now: Timestamp) -> Result<(), Refused> {
     if !asked.push.as_ref().is_some_and(|push| push.to.all) {
         return Err(invalid("/audience", "it is for a push to all"));
     }
     Audience::parse(text, now)
         .map(drop)
-        .map_err(|error| Refused::at(Code::TargetInvalid, "/audience", error.to_string()))
+        .map_err(|error| Refused::at(Code::AudienceInvalid, "/audience", error.to_string()))
 }
 
 fn late_max(asked: &CreateSchedule, most: Ttl) -> Result<Option<Ttl>, Refused> {

@@ -169,7 +169,9 @@ fn happen(people: &OfApp, event: Event, now: Timestamp) {
             people.tag_user(user_of(people, user).ordinal, &change).unwrap();
         }
         Event::Session { device, open } => {
-            found(device).map(|ordinal| people.seen(ordinal, now, || open));
+            if let Some(ordinal) = found(device) {
+                people.seen(ordinal, now, || open);
+            }
         }
         Event::Version { device, version } => {
             found(device).map(|ordinal| people.set_app_version(ordinal, VERSIONS[version]));

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use carillon_sdk::api::CreateKey;
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{DeviceId, MessageId, UserId};
+use carillon_sdk::{DeviceId, MessageId, Ttl, UserId};
 
 use super::super::disk::{Batch, Disk};
 use super::super::keys::Key;
 use super::super::memory::Memory;
-use super::super::{Begun, Idempotency, Targets};
+use super::super::{Begun, Idempotency, TagChange, Tagged, Targets};
 use super::harness::{Bench, HOUR, On, START, ids, wait};
-use crate::audience::Audience;
+use crate::audience::{Audience, Fact};
 use crate::model::{Message, Owner, Task};
 
 const LAYOUT_1: &str = include_str!("layout-1.txt");
@@ -86,7 +86,34 @@ fn check(bench: &Bench) {
 fn a_store_of_layout_1_is_read() {
     let mut bench = Bench::new(On::Memory);
     bench.replace_disks(read(LAYOUT_1));
+    // Rows from before there were tags, and times of bindings: a binding is as old as its device.
+    let app = bench.store().apps()[0].app;
+    assert!(bench.store().tags(app, None, 10).is_empty());
+    assert_eq!(bench.store().audience(app, &Audience::Is(Fact::BoundSince(START))).len(), 1);
     check(&bench);
+}
+
+const MINUTE: Ttl = Ttl::from_secs(60);
+
+/// What rows may say since: tags, and when a binding changed.
+fn tag(bench: &Bench) {
+    let app = bench.store().apps()[0].app;
+    let phone = bench.store().device(app, &DeviceId::parse("phone").unwrap()).unwrap();
+    let anna = bench.store().known_user(app, &UserId::parse("anna").unwrap()).unwrap();
+    for (member, name) in [(Owner::Device(phone), "beta"), (Owner::User(anna), "gold")] {
+        let change = TagChange::Set(vec![name.to_owned()]);
+        assert_eq!(wait(bench.store().tag(member, change, None)), Ok(Tagged::Done));
+    }
+    bench.advance(MINUTE);
+    bench.bind(phone, None);
+    bench.bind(phone, Some(anna));
+}
+
+fn check_tags(bench: &Bench) {
+    let app = bench.store().apps()[0].app;
+    let tagged = "tag = beta and user_tag = gold and bound within 10s";
+    let tagged = Audience::parse(tagged, START + MINUTE).unwrap();
+    assert_eq!(bench.store().audience(app, &tagged).len(), 1);
 }
 
 /// A campaign of which one of two targets was let go to, and a broadcast that was revoked when one
@@ -150,9 +177,11 @@ fn a_log_of_layout_1_is_read() {
 fn a_store_written_down_reads_back() {
     let mut bench = Bench::new(On::Memory);
     furnish(&bench);
+    tag(&bench);
     wait(bench.store().close());
     let written = write_down(bench.disks());
     bench.replace_disks(read(&written));
+    check_tags(&bench);
     check(&bench);
 }
 
