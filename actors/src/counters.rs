@@ -63,8 +63,6 @@ const REASONS: [GoodbyeReason; 9] = [
     GoodbyeReason::Internal,
 ];
 
-const PUSH_TYPES: [&str; 4] = ["single", "multiple", "broadcast", "template"];
-
 impl Counters {
     pub(crate) fn register() -> Self {
         let full = |kind: &'static str, policy: &'static str| counter!(names::MAILBOX_FULL, "kind" => kind, "policy" => policy);
@@ -78,10 +76,11 @@ impl Counters {
             resumed: counter!(names::SESSION_RESUMES, "result" => "resumed"),
             not_resumed: counter!(names::SESSION_RESUMES, "result" => "new"),
             hellos_refused: counter!(names::HELLOS_REFUSED),
-            accepted: PUSH_TYPES
-                .map(|push_type| counter!(names::MESSAGES_ACCEPTED, "push_type" => push_type)),
-            targets: PUSH_TYPES
-                .map(|push_type| counter!(names::TARGETS, "push_type" => push_type, "channel" => "own")),
+            accepted: PushType::ALL
+                .map(|push_type| counter!(names::MESSAGES_ACCEPTED, "push_type" => push_type.as_str())),
+            targets: PushType::ALL.map(
+                |push_type| counter!(names::TARGETS, "push_type" => push_type.as_str(), "channel" => "own"),
+            ),
             replays: counter!(names::IDEMPOTENT_REPLAYS),
             written: counter!(names::PUSHES_WRITTEN),
             latency: histogram!(names::DELIVERY_LATENCY, "channel" => "own", "stage" => "ack"),

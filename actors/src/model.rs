@@ -78,6 +78,22 @@ pub enum PushType {
     Template = 4,
 }
 
+impl PushType {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Single, Self::Multiple, Self::Broadcast, Self::Template];
+
+    /// As the API, statistics and metrics have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Multiple => "multiple",
+            Self::Broadcast => "broadcast",
+            Self::Template => "template",
+        }
+    }
+}
+
 /// What a multiple push, a broadcast or a campaign is counted and found by. Drawn from the counter
 /// of places, so it is unique in the store; below 2^53, which every JSON reader can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

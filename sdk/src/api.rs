@@ -42,6 +42,22 @@ pub enum Platform {
     Other,
 }
 
+impl Platform {
+    pub const ALL: [Self; 5] = [Self::Android, Self::Ios, Self::HarmonyOs, Self::Web, Self::Other];
+
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Android => "android",
+            Self::Ios => "ios",
+            Self::HarmonyOs => "harmonyos",
+            Self::Web => "web",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// `POST /v1/devices`. With a `device_id` already registered it updates that device and returns a
 /// new credential, and the old one stops working.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -345,6 +361,21 @@ pub enum Dimension {
     PushType,
     Reason,
     Task,
+}
+
+impl Dimension {
+    /// As it stands in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::AppVersion => "app_version",
+            Self::Channel => "channel",
+            Self::PushType => "push_type",
+            Self::Reason => "reason",
+            Self::Task => "task",
+        }
+    }
 }
 
 /// `GET /v1/stats`.

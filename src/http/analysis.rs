@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use carillon_actors::analysis::{self, Figures, TaskReport};
-use carillon_actors::model::{PushType, Task};
+use carillon_actors::model::Task;
 use carillon_actors::store::TaskQuery;
 use carillon_actors::store::stats::Asked;
 use carillon_sdk::api::analysis as view;
@@ -161,22 +161,13 @@ fn task_view(report: &TaskReport) -> view::TaskView {
     view::TaskView {
         task: report.view.task.to_string(),
         name: info.name.clone(),
-        push_type: push_type(info.push_type).to_owned(),
+        push_type: info.push_type.as_str().to_owned(),
         template: info.template.clone(),
         created_at: report.view.created_at,
         expires_at: info.expires_at,
         changed_at: report.changed_at,
         ended_at: report.ended_at,
         figures: view_of(&report.figures),
-    }
-}
-
-const fn push_type(push_type: PushType) -> &'static str {
-    match push_type {
-        PushType::Single => "single",
-        PushType::Multiple => "multiple",
-        PushType::Broadcast => "broadcast",
-        PushType::Template => "template",
     }
 }
 

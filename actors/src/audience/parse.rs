@@ -10,10 +10,10 @@
 //!         | name ( "since" | "before" ) moment | name "within" span
 //! ```
 
+use carillon_sdk::api::Platform;
 use carillon_sdk::{Timestamp, Ttl};
 
 use super::lexer::{Placed, SyntaxError, Token, error, tokens};
-use super::text::{PLATFORMS, platform_name};
 use super::{Audience, Compare, DEPTH_MAX, Event, Fact, OWN_CHANNEL, TAG_BYTES_MAX, is_tag};
 
 /// Smallest number that is read as milliseconds since 1970: in 1973.
@@ -315,8 +315,8 @@ impl Parser<'_> {
         };
         Ok(match field {
             Field::Platform => {
-                let named = PLATFORMS.into_iter().find(|platform| platform_name(*platform) == lower);
-                let names = PLATFORMS.map(platform_name).join(", ");
+                let named = Platform::ALL.into_iter().find(|platform| platform.as_str() == lower);
+                let names = Platform::ALL.map(Platform::as_str).join(", ");
                 Fact::Platform(named.ok_or_else(|| self.expected(format!("a platform: {names}")))?)
             }
             Field::Channel => {

@@ -163,7 +163,7 @@ fn a_fact() -> impl Strategy<Value = Fact> {
         Just(Compare::Greater),
     ];
     prop_oneof![
-        (0..5usize).prop_map(|at| Fact::Platform(text::PLATFORMS[at])),
+        (0..5usize).prop_map(|at| Fact::Platform(carillon_sdk::api::Platform::ALL[at])),
         a_name().prop_map(Fact::Maker),
         Just(Fact::Bound),
         (0..8u8, a_moment()).prop_map(|(kind, at)| match kind {

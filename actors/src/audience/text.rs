@@ -3,7 +3,6 @@
 use std::fmt::{self, Display, Formatter};
 
 use carillon_sdk::Timestamp;
-use carillon_sdk::api::Platform;
 
 use super::lexer::is_of_word;
 use super::{Audience, Compare, Event, Fact, Side};
@@ -88,7 +87,7 @@ impl Fact {
     /// Field and value, of a fact that says that one is the other.
     fn equality(&self) -> Option<(&'static str, Value<'_>)> {
         Some(match self {
-            Self::Platform(platform) => ("platform", Value(platform_name(*platform))),
+            Self::Platform(platform) => ("platform", Value(platform.as_str())),
             Self::Maker(maker) => ("maker", Value(maker)),
             Self::Version(Compare::Equal, version) => ("app_version", Value(version)),
             Self::Channel(channel) => ("channel", Value(channel)),
@@ -132,19 +131,6 @@ const fn operator(compare: Compare) -> &'static str {
         Compare::Equal => "=",
         Compare::GreaterOrEqual => ">=",
         Compare::Greater => ">",
-    }
-}
-
-pub(super) const PLATFORMS: [Platform; 5] =
-    [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
-
-pub(super) const fn platform_name(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Android => "android",
-        Platform::Ios => "ios",
-        Platform::HarmonyOs => "harmonyos",
-        Platform::Web => "web",
-        Platform::Other => "other",
     }
 }
 

@@ -159,19 +159,9 @@ fn add_device(plan: &mut CampaignPlan, slice: &Slice) {
     let add = |to: &mut BTreeMap<String, u64>, name: &str| {
         *to.entry(name.to_owned()).or_default() += slice.devices;
     };
-    add(&mut plan.by_platform, name_of(slice.platform));
+    add(&mut plan.by_platform, slice.platform.as_str());
     add(&mut plan.by_app_version, slice.app_version.as_deref().unwrap_or("unknown"));
     add(&mut plan.by_channel, OWN);
-}
-
-const fn name_of(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Android => "android",
-        Platform::Ios => "ios",
-        Platform::HarmonyOs => "harmonyos",
-        Platform::Web => "web",
-        Platform::Other => "other",
-    }
 }
 
 fn miss(plan: &mut CampaignPlan, missing: CampaignMissing) {

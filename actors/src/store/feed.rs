@@ -26,7 +26,6 @@ use super::history::{Follow, Followed, Position, Reader, Record, Whom, varint};
 use super::partition::Partition;
 use super::pending::is_repeatable;
 use super::port::Job;
-use super::stats::push_type_name;
 use super::work::Later;
 use super::{Error, Store};
 use crate::model::App;
@@ -404,7 +403,7 @@ fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfAp
         platform: record.platform,
         key: None,
         user_id: if is_user { people.user_id(member) } else { None },
-        push_type: push_type_name(record.push_type).to_owned(),
+        push_type: record.push_type.as_str().to_owned(),
         channel: record.channel.as_str().to_owned(),
         reason: record.reason.map(|reason| reason.as_str().to_owned()),
     }

@@ -34,7 +34,6 @@ use serde::{Deserialize, Serialize};
 use super::history::{Channel, Position, Reason, Record};
 use crate::model::{App, PushType, Task};
 
-pub(super) use self::rows::push_type_name;
 pub use self::rows::{
     Asked, Damaged, Filter, KIND, KIND_OF_TASK, Span, TASK_GRANULARITY, aggregate, before_task, expired,
     keep, range, task_range, values,

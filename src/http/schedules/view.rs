@@ -1,6 +1,5 @@
 //! Schedules and runs as answers show them.
 
-use carillon_actors::model::PushType;
 use carillon_actors::schedule::Listed;
 use carillon_actors::schedule::calendar::{Every, Strategy};
 use carillon_actors::schedule::object::{Head, Id, Missed};
@@ -11,7 +10,7 @@ pub(super) fn schedule_view(id: Id, head: &Head) -> ScheduleView {
         schedule_id: id.to_string(),
         name: head.name.clone(),
         state: head.state.name().to_owned(),
-        push_type: push_type(head.push_type).to_owned(),
+        push_type: head.push_type.as_str().to_owned(),
         title: head.title.clone(),
         body: head.body.clone(),
         at: None,
@@ -49,15 +48,6 @@ pub(super) fn schedule_view(id: Id, head: &Head) -> ScheduleView {
         from: Some(cycle.from.to_string()),
         to: Some(cycle.to.to_string()),
         ..view
-    }
-}
-
-const fn push_type(push_type: PushType) -> &'static str {
-    match push_type {
-        PushType::Single => "single",
-        PushType::Multiple => "multiple",
-        PushType::Broadcast => "broadcast",
-        PushType::Template => "template",
     }
 }
 

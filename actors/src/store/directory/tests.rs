@@ -14,8 +14,6 @@ use crate::store::rows::UserRow;
 
 const APP: App = App(3);
 const START: u64 = 1_790_000_000_000;
-const PLATFORMS: [Platform; 5] =
-    [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
 const VERSIONS: [&str; 4] = ["1.9", "1.10", "2.0-beta", "2.0"];
 const TAGS: [&str; 4] = ["vip", "gold", "silver", "beta"];
 
@@ -94,7 +92,7 @@ fn a_fact() -> impl Strategy<Value = Fact> {
     let compare = prop_oneof![Just(Compare::Less), Just(Compare::Equal), Just(Compare::GreaterOrEqual)];
     let tag = || prop::sample::select(TAGS.to_vec()).prop_map(str::to_owned);
     prop_oneof![
-        (0..5_usize).prop_map(|at| Fact::Platform(PLATFORMS[at])),
+        (0..5_usize).prop_map(|at| Fact::Platform(Platform::ALL[at])),
         prop_oneof![Just("NOKIA"), Just("none")].prop_map(|maker| Fact::Maker(maker.to_owned())),
         Just(Fact::Bound),
         (0..8_u8, at).prop_map(|(kind, at)| match kind {
@@ -142,7 +140,7 @@ fn happen(people: &OfApp, event: Event, now: Timestamp) {
             let text = |text: &str| text.to_owned();
             let body = RegisterDevice {
                 device_id: Some(device_id(device)),
-                platform: PLATFORMS[platform],
+                platform: Platform::ALL[platform],
                 app_version: version.map(|at| text(VERSIONS[at])),
                 maker: maker.map(|nokia| text(if nokia { "Nokia" } else { "Sony" })),
                 locale: locale.map(|china| text(if china { "zh_CN" } else { "zh-TW" })),
@@ -191,7 +189,7 @@ fn picture(people: &OfApp) -> BTreeMap<String, BTreeSet<u32>> {
     let index = &devices.index;
     put("all".to_owned(), index.all().clone());
     put("bound".to_owned(), index.bound().clone());
-    PLATFORMS.iter().for_each(|platform| put(format!("{platform:?}"), index.platform(*platform).clone()));
+    Platform::ALL.iter().for_each(|platform| put(format!("{platform:?}"), index.platform(*platform).clone()));
     index.groups().for_each(|(group, members)| put(format!("{group:?}"), members.clone()));
     index.channels().for_each(|(channel, members)| put(channel.to_owned(), members.clone()));
     for maker in ["Nokia", "Sony"] {

@@ -309,7 +309,7 @@ pub fn aggregate(rows: impl IntoIterator<Item = (Key, Counts)>, asked: &Asked) -
         if !within || !asked.filter.has(&key.dims) {
             continue;
         }
-        let value = |&by| (name(by), key.dims.value(by).into_owned());
+        let value = |&by: &Dimension| (by.as_str().to_owned(), key.dims.value(by).into_owned());
         let group = asked.group_by.iter().map(value).collect();
         sums.entry((start, group)).or_default().merge(&counts);
     }
@@ -336,10 +336,10 @@ fn row(start: Timestamp, group: BTreeMap<String, String>, counts: Counts) -> Sta
 impl Dims {
     fn value(&self, dimension: Dimension) -> Cow<'_, str> {
         let value = match dimension {
-            Dimension::Platform => self.platform.map(platform),
+            Dimension::Platform => self.platform.map(Platform::as_str),
             Dimension::AppVersion => self.app_version.as_deref(),
             Dimension::Channel => Some(self.channel.as_str()),
-            Dimension::PushType => Some(push_type_name(self.push_type)),
+            Dimension::PushType => Some(self.push_type.as_str()),
             Dimension::Reason => self.reason.map(Reason::as_str),
             Dimension::Task => {
                 return self.task.map_or(Cow::Borrowed(NO_TASK), |task| Cow::Owned(task.to_string()));
@@ -352,48 +352,13 @@ impl Dims {
 /// The values a dimension may have, where they are a closed list.
 #[must_use]
 pub fn values(dimension: Dimension) -> Option<Vec<&'static str>> {
-    const PLATFORMS: [Platform; 5] =
-        [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
-    const PUSH_TYPES: [PushType; 4] =
-        [PushType::Single, PushType::Multiple, PushType::Broadcast, PushType::Template];
     Some(match dimension {
-        Dimension::Platform => PLATFORMS.map(platform).into_iter().chain([UNKNOWN]).collect(),
+        Dimension::Platform => Platform::ALL.map(Platform::as_str).into_iter().chain([UNKNOWN]).collect(),
         Dimension::Channel => (0..=u8::MAX).filter_map(Channel::from_code).map(Channel::as_str).collect(),
-        Dimension::PushType => PUSH_TYPES.map(push_type_name).to_vec(),
+        Dimension::PushType => PushType::ALL.map(PushType::as_str).to_vec(),
         Dimension::Reason => Reason::ALL.map(Reason::as_str).into_iter().chain([UNKNOWN]).collect(),
         Dimension::AppVersion | Dimension::Task => return None,
     })
-}
-
-fn name(dimension: Dimension) -> String {
-    let name = match dimension {
-        Dimension::Platform => "platform",
-        Dimension::AppVersion => "app_version",
-        Dimension::Channel => "channel",
-        Dimension::PushType => "push_type",
-        Dimension::Reason => "reason",
-        Dimension::Task => "task",
-    };
-    name.to_owned()
-}
-
-const fn platform(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Android => "android",
-        Platform::Ios => "ios",
-        Platform::HarmonyOs => "harmonyos",
-        Platform::Web => "web",
-        Platform::Other => "other",
-    }
-}
-
-pub(in crate::store) const fn push_type_name(push_type: PushType) -> &'static str {
-    match push_type {
-        PushType::Single => "single",
-        PushType::Multiple => "multiple",
-        PushType::Broadcast => "broadcast",
-        PushType::Template => "template",
-    }
 }
 
 const fn granularity_code(granularity: Granularity) -> u8 {
