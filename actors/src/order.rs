@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::audience::Audience;
 use crate::engine::{Outcome, Refusal, Shared};
 use crate::model::{App, Device, Message, Owner, PushType, Task};
-use crate::push::{namespace, outcome_of, to_user};
-use crate::store::{Begun, Idempotency, Nonce, TaskInfo};
+use crate::push::{Turn, namespace, outcome_of, remember, to_user, turn};
+use crate::store::{Idempotency, Nonce, TaskInfo};
 use crate::template::{self, Missing, Values};
 
 /// What is said, placeholders and all.
@@ -168,18 +168,9 @@ pub(crate) async fn order_under(
     let Some(idempotency) = idempotency else {
         return carry_out(shared, app, order, task, None, nonce).await;
     };
-    let guard = match shared.store.idempotency_begin(app, &idempotency) {
-        Begun::New(guard) => guard,
-        Begun::Replay(answer) => {
-            let answer: Ordered = serde_json::from_slice(&answer).map_err(|error| {
-                tracing::error!(%error, "an idempotent answer cannot be read");
-                Refusal::Unavailable
-            })?;
-            shared.counters.replays.increment(1);
-            return Ok(Ordered { replayed: true, ..answer });
-        }
-        Begun::InFlight => return Err(Refusal::IdempotencyInFlight),
-        Begun::Mismatch => return Err(Refusal::IdempotencyMismatch),
+    let guard = match turn::<Ordered>(shared, app, &idempotency)? {
+        Turn::First(guard) => guard,
+        Turn::Again(answer) => return Ok(Ordered { replayed: true, ..answer }),
     };
     let now = shared.clock.now();
     let until = (now + shared.limits.idempotency_keep).max(now + order.ttl).max(now + order.keys_keep);
@@ -187,9 +178,7 @@ pub(crate) async fn order_under(
     let ordered = carry_out(shared, app, order, task, Some(&idempotency), nonce).await?;
     // An audience may be empty now, and is asked again for each device that comes.
     if ordered.accepted > 0 || to_audience {
-        // An answer is numbers and a list: it always serializes.
-        let answer = serde_json::to_vec(&ordered).unwrap_or_default();
-        shared.store.idempotency_finish(guard, answer, until).await?;
+        remember(shared, guard, &ordered, until).await?;
     }
     Ok(ordered)
 }

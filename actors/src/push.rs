@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, UserId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -13,7 +14,7 @@ use crate::engine::{Outcome, Push, Pushed, Refusal, Shared, To};
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq};
 use crate::router::Full;
 use crate::shard::Online;
-use crate::store::{self, Begun, Enqueued, Nonce};
+use crate::store::{self, Begun, Enqueued, Idempotency, IdempotencyGuard, Nonce};
 use crate::user::UserPush;
 
 /// How long a shard may take to hand an online-only push to live sockets.
@@ -46,11 +47,11 @@ pub(crate) async fn push(shared: &Shared, push: Push) -> Result<Pushed, Refusal>
     let Some(idempotency) = push.idempotency.clone() else {
         return deliver(shared, push, MessageId::fresh()).await;
     };
-    let guard = match shared.store.idempotency_begin(push.app, &idempotency) {
-        Begun::New(guard) => guard,
-        Begun::Replay(answer) => return replay(shared, &answer),
-        Begun::InFlight => return Err(Refusal::IdempotencyInFlight),
-        Begun::Mismatch => return Err(Refusal::IdempotencyMismatch),
+    let guard = match turn::<Answer>(shared, push.app, &idempotency)? {
+        Turn::First(guard) => guard,
+        Turn::Again(Answer { id, accepted, outcomes }) => {
+            return Ok(Pushed { id, accepted, outcomes, replayed: true });
+        }
     };
     let id = MessageId::derived(&namespace(push.app), &idempotency.key);
     let now = shared.clock.now();
@@ -62,19 +63,47 @@ pub(crate) async fn push(shared: &Shared, push: Push) -> Result<Pushed, Refusal>
         return Ok(pushed);
     }
     let answer = Answer { id, accepted: pushed.accepted, outcomes: pushed.outcomes.clone() };
-    // An answer is numbers and a list: it always serializes.
-    let answer = serde_json::to_vec(&answer).unwrap_or_default();
-    shared.store.idempotency_finish(guard, answer, until).await?;
+    remember(shared, guard, &answer, until).await?;
     Ok(pushed)
 }
 
-fn replay(shared: &Shared, answer: &[u8]) -> Result<Pushed, Refusal> {
-    let answer: Answer = serde_json::from_slice(answer).map_err(|error| {
-        tracing::error!(%error, "an idempotent answer cannot be read");
-        Refusal::Unavailable
-    })?;
-    shared.counters.replays.increment(1);
-    Ok(Pushed { id: answer.id, accepted: answer.accepted, outcomes: answer.outcomes, replayed: true })
+/// Whose turn it is under an idempotency key.
+pub(crate) enum Turn<A> {
+    First(IdempotencyGuard),
+    /// An earlier one's answer.
+    Again(A),
+}
+
+pub(crate) fn turn<A: DeserializeOwned>(
+    shared: &Shared,
+    app: App,
+    idempotency: &Idempotency,
+) -> Result<Turn<A>, Refusal> {
+    match shared.store.idempotency_begin(app, idempotency) {
+        Begun::New(guard) => Ok(Turn::First(guard)),
+        Begun::Replay(answer) => {
+            let answer = serde_json::from_slice(&answer).map_err(|error| {
+                tracing::error!(%error, "an idempotent answer cannot be read");
+                Refusal::Unavailable
+            })?;
+            shared.counters.replays.increment(1);
+            Ok(Turn::Again(answer))
+        }
+        Begun::InFlight => Err(Refusal::IdempotencyInFlight),
+        Begun::Mismatch => Err(Refusal::IdempotencyMismatch),
+    }
+}
+
+/// Keeps the answer for whoever asks again.
+pub(crate) async fn remember(
+    shared: &Shared,
+    guard: IdempotencyGuard,
+    answer: &impl Serialize,
+    until: Timestamp,
+) -> Result<(), Refusal> {
+    // An answer is numbers and a list: it always serializes.
+    let answer = serde_json::to_vec(answer).unwrap_or_default();
+    Ok(shared.store.idempotency_finish(guard, answer, until).await?)
 }
 
 pub(crate) fn namespace(app: App) -> [u8; 16] {
