@@ -25,6 +25,7 @@ mod pushes;
 mod receipts;
 mod revokes;
 mod schedules;
+mod scopes;
 mod statistics;
 mod supervision;
 mod templates;
