@@ -51,7 +51,8 @@ pub(super) struct AnalysisQuery {
 ///
 /// Sums and rates over a window, of everything or of what the filters name.
 #[utoipa::path(get, path = "/v1/analysis", tag = "stats", params(AnalysisQuery),
-    responses((status = 200, description = "The figures", body = view::Analysis)))]
+    responses((status = 200, description = "The figures",
+        content((view::Analysis = "application/json"), (String = "text/csv")))))]
 pub(super) async fn figures(state: web::Data<State>, caller: Caller) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Read)?;
     let query: AnalysisQuery = caller.query()?;
@@ -106,7 +107,8 @@ pub(super) struct TasksQuery {
 ///
 /// Multiple pushes, broadcasts and campaigns, newest first, each with its figures.
 #[utoipa::path(get, path = "/v1/tasks", tag = "stats", params(TasksQuery),
-    responses((status = 200, description = "A page of tasks", body = view::TaskList)))]
+    responses((status = 200, description = "A page of tasks",
+        content((view::TaskList = "application/json"), (String = "text/csv")))))]
 pub(super) async fn tasks(state: web::Data<State>, caller: Caller) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Read)?;
     let query: TasksQuery = caller.query()?;

@@ -90,7 +90,8 @@ impl Filters {
 /// One row for each period and each value of the dimensions asked for, of those in which something
 /// happened. An event is counted in the minute it reached the server.
 #[utoipa::path(get, path = "/v1/stats", tag = "stats", params(StatsQuery),
-    responses((status = 200, description = "The counts", body = StatsView)))]
+    responses((status = 200, description = "The counts",
+        content((StatsView = "application/json"), (String = "text/csv")))))]
 pub(super) async fn read(state: web::Data<State>, caller: Caller) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Read)?;
     let query: StatsQuery = caller.query()?;

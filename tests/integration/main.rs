@@ -11,6 +11,7 @@ mod bad_frames;
 mod bad_requests;
 mod campaigns;
 mod command_line;
+mod contract;
 mod crash;
 mod devices;
 mod events;

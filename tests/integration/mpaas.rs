@@ -2,36 +2,20 @@
 //! function a row. Here the real binary is started and the table run against it.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::harness::{Call, Server, call};
+use super::harness::{Call, Server, call, python, root};
 
 /// The whole table takes half a minute on two idle cores.
 const TABLE_DEADLINE: Duration = Duration::from_secs(600);
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The Python that has the SDKs, made at the first time. What cannot be had fails the test.
-fn python() -> String {
-    let made = Command::new(root().join("tests/venv"))
-        .arg(root().join("tests/mpaas/requirements.txt"))
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    String::from_utf8(made.stdout).unwrap().trim().to_owned()
-}
 
 #[tokio::test]
 async fn every_row_of_the_mpaas_contract_holds_with_the_official_sdks() {
     let server = Server::start().await;
     let line = server.line.clone();
     let table = tokio::task::spawn_blocking(move || {
-        let mut child = Command::new(python())
+        let mut child = Command::new(python("tests/mpaas/requirements.txt"))
             .args(["tests/mpaas/run.py", "-"])
             .current_dir(root())
             .env("CARILLON", env!("CARGO_BIN_EXE_carillon"))

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) use app::{App, Registered, now, to_all, to_device, to_devices, to_user};
 pub(crate) use http::{Answer, Call, call};
 pub(crate) use phone::{Phone, Transport};
-pub(crate) use program::run;
+pub(crate) use program::{python, root, run};
 pub(crate) use server::{Ready, Server};
 
 /// Generous: two cores, a debug build, and other tests beside this one.

@@ -1,5 +1,6 @@
-//! Client commands of the binary.
+//! Client commands of the binary, and the Pythons that speak to it with other people's packages.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Server, within};
@@ -35,4 +36,19 @@ pub(crate) async fn run(server: &Server, args: &[&str]) -> Output {
     let output = within("a command", output).await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Output { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Python that has these packages, made at the first time. What cannot be had fails the test.
+pub(crate) fn python(requirements: &str) -> String {
+    let made = Command::new(root().join("tests/venv"))
+        .arg(root().join(requirements))
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }

@@ -80,13 +80,11 @@ impl OfApp {
 
     #[must_use]
     pub(in crate::store) fn audience_count(&self, audience: &Audience) -> AudienceCount {
-        const PLATFORMS: [Platform; 5] =
-            [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
         let devices = self.devices.read();
         let index = &devices.index;
         let members = evaluate(index, audience);
         let mut count = AudienceCount { devices: members.len(), ..AudienceCount::default() };
-        for platform in PLATFORMS {
+        for platform in Platform::ALL {
             let of_platform = members.intersection_len(index.platform(platform));
             if of_platform > 0 {
                 count.by_platform.insert(platform, of_platform);

@@ -81,7 +81,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         Step::Opened,
         Step::Dismissed,
     ];
-    let platforms = [Platform::Android, Platform::Ios, Platform::HarmonyOs, Platform::Web, Platform::Other];
+    let platforms = Platform::ALL;
     let push_types = [PushType::Single, PushType::Multiple, PushType::Broadcast, PushType::Template];
     let whom = prop_oneof![
         any::<u32>().prop_map(Whom::Device),
