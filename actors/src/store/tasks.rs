@@ -89,15 +89,14 @@ impl Tasks {
         tasks.drain(..over).map(|(task, _)| task).collect()
     }
 
-    /// The first that is kept of each app that has one.
-    pub(super) fn first(&self) -> Vec<(App, Task)> {
+    /// The first that is kept; a number beyond all when none is.
+    fn first(&self, app: App) -> Task {
         let apps = self.0.read();
-        apps.iter().filter_map(|(app, tasks)| Some((*app, tasks.front()?.0))).collect()
+        apps.get(&app).and_then(VecDeque::front).map_or(Task(u64::MAX), |(task, _)| *task)
     }
 
     pub(super) fn keeps(&self, app: App, task: Task) -> bool {
-        let apps = self.0.read();
-        apps.get(&app).and_then(VecDeque::front).is_some_and(|(first, _)| task >= *first)
+        task >= self.first(app)
     }
 
     /// The newest that fit, newest first.
@@ -147,7 +146,9 @@ impl Partition {
                 work.batch.delete(keys::task(app, task));
             }
         }
-        for (app, first) in self.shared.tasks.first() {
+        // Of every app, also one that has no task any more: its last one's rows are left.
+        for people in self.shared.tenants.all() {
+            let (app, first) = (people.app, self.shared.tasks.first(people.app));
             if self.sweeping.tasks.get(&app) == Some(&first) {
                 continue;
             }

@@ -119,3 +119,36 @@ fn a_task_whose_time_is_over_is_forgotten_and_the_apps_counts_stay() {
         assert!(rows[0].start > Timestamp::default());
     }
 }
+
+#[test]
+fn the_statistics_of_an_apps_last_task_go_with_it_though_a_kill_comes_between() {
+    for on in BOTH {
+        let mut bench = Bench::new(on);
+        let app = bench.app("shop");
+        let phone = bench.device(app, "phone");
+        let last = named(&bench, app, "last");
+        push(&bench, app, last, Owner::Device(phone));
+        bench.advance(Ttl::from_secs(61));
+        wait(bench.store().close_minutes(bench.clock.now())).unwrap();
+        let by_task = |bench: &Bench| {
+            let asked = Asked {
+                to: bench.clock.now(),
+                granularity: carillon_sdk::api::Granularity::Day,
+                group_by: vec![carillon_sdk::api::Dimension::Task],
+                ..Asked::default()
+            };
+            wait(bench.store().counts(app, &asked)).unwrap().unwrap()
+        };
+        assert_eq!(by_task(&bench).len(), 1);
+        // The verdict of what expires meanwhile belongs to a minute of its own.
+        bench.advance(Ttl::from_secs(2 * 86_400));
+        bench.sweep();
+        bench.advance(Ttl::from_secs(61));
+        wait(bench.store().close_minutes(bench.clock.now())).unwrap();
+        bench.advance(Ttl::from_secs(28 * 86_400));
+        bench.sweep();
+        bench.kill_and_reopen();
+        bench.sweep();
+        assert_eq!(by_task(&bench), []);
+    }
+}
