@@ -33,6 +33,8 @@ mod shard;
 
 pub mod receipts;
 
+pub mod channel;
+
 mod turns;
 mod user;
 

@@ -10,7 +10,9 @@ pub mod client;
 pub mod ids;
 pub mod sign;
 pub mod time;
+pub mod vendor;
 pub mod wire;
 
 pub use ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 pub use time::{Timestamp, Ttl};
+pub use vendor::Vendor;

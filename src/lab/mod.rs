@@ -1,0 +1,23 @@
+//! The laboratory: simulators of the ten vendors on loopback, as strict as their documents, so that
+//! every road can be seen without an account anywhere, and every fault be made.
+//!
+//! ```text
+//!  listener × vendor ──Asked──▶ Simulator ──Reply──▶ bytes (or silence, or half of them)
+//!                                  │ fates of tokens · clock · buckets · capture · receipts back
+//!                                  ▼
+//!                                World
+//! ```
+//!
+//! What becomes of a token is told by its beginning ([`Fate`]); what a vendor does as a whole (down,
+//! a quota spent, its clock ahead) is set in the [`World`]. A simulator checks signatures, expiry,
+//! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
+
+mod capture;
+mod fate;
+mod simulator;
+mod world;
+
+pub use self::capture::{Capture, Captured, Taken};
+pub use self::fate::{Fate, fate_of};
+pub use self::simulator::{Asked, Reply, Simulator};
+pub use self::world::{Condition, Quotas, World};

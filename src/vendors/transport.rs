@@ -1,0 +1,149 @@
+//! HTTP to a vendor: one client an app and vendor, HTTP/2 where the vendor speaks it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use carillon_actors::channel::{Class, Invalid, Refused, Scope, Setup};
+use carillon_sdk::client::{Trust, tls};
+use reqwest::{Client, Method};
+
+/// Of an answer so much is read; no vendor's is longer.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// From the first byte written to the last read.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection on which nothing comes back is found by this, while calls are open on it.
+const PING: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub struct Transport(Client);
+
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub method: Method,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// No answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// `connect`, `timeout`, `broken` (the connection, under way) or `too_long`.
+    pub code: &'static str,
+    pub why: String,
+    /// The request may have reached the vendor.
+    pub was_written: bool,
+}
+
+impl Transport {
+    /// HTTP/2 or 1.1, as the vendor wishes.
+    pub fn new(setup: &Setup) -> Result<Self, Invalid> {
+        Self::build(setup, None, false)
+    }
+
+    /// HTTP/2 alone, with a certificate of ours where the vendor knows us by one (PEM: chain and key).
+    pub fn http2(setup: &Setup, identity: Option<&str>) -> Result<Self, Invalid> {
+        Self::build(setup, identity, true)
+    }
+
+    fn build(setup: &Setup, identity: Option<&str>, only_http2: bool) -> Result<Self, Invalid> {
+        let trust = setup.ca_pem.clone().map_or(Trust::Web, Trust::Pem);
+        let ca = |error: tls::Error| Invalid::new("/ca_pem", error.to_string());
+        let tls = match identity {
+            None => tls::config(&trust).map_err(ca)?,
+            Some(pem) => tls::config_as(&trust, pem).map_err(|error| match error {
+                tls::Error::Identity(_) => Invalid::new("/credential", error.to_string()),
+                other => ca(other),
+            })?,
+        };
+        let mut client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(TIMEOUT)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
+            .http2_adaptive_window(true)
+            // An idle connection that a gateway cut is not found by a call.
+            .pool_idle_timeout(Duration::from_secs(60));
+        if only_http2 {
+            client = client.http2_prior_knowledge().pool_idle_timeout(Duration::from_secs(3_600));
+        }
+        let client = client.build().map_err(|error| Invalid::new("", error.to_string()))?;
+        Ok(Self(client))
+    }
+
+    pub async fn call(&self, call: Call) -> Result<Answer, Fault> {
+        let mut request = self.0.request(call.method, &call.url);
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        let mut response = request.body(call.body).send().await.map_err(|error| fault(&error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+        let headers = headers.collect();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                let why = format!("an answer of more than {ANSWER_BYTES_MAX} bytes");
+                return Err(Fault { code: "too_long", why, was_written: true });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.into() })
+    }
+}
+
+impl Answer {
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `Retry-After` in seconds; the form with a date is not used by any vendor.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<carillon_actors::channel::Pause> {
+        let seconds = self.header("retry-after")?.trim().parse().ok()?;
+        Some(carillon_actors::channel::Pause::For(carillon_sdk::Ttl::from_secs(seconds)))
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        let is_ambiguous = fault.was_written;
+        Self { is_ambiguous, ..Self::new(Class::Retry, Scope::Connection, fault.code).because(fault.why) }
+    }
+}
+
+/// Without the URL, which may hold a token.
+fn fault(error: &reqwest::Error) -> Fault {
+    use std::error::Error as _;
+    let (code, was_written) = match () {
+        () if error.is_connect() => ("connect", false),
+        () if error.is_timeout() => ("timeout", true),
+        () => ("broken", true),
+    };
+    let mut why = code.to_owned();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        why = format!("{why}: {next}");
+        cause = next.source();
+    }
+    Fault { code, why, was_written }
+}
