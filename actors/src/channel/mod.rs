@@ -10,8 +10,22 @@ mod setup;
 mod state;
 mod trial;
 
+mod actor;
+mod desk;
+mod office;
+
+mod batch;
+mod breaker;
+mod course;
+mod credential;
+mod guard;
+mod lanes;
+mod pace;
 mod quota;
 mod quotas;
+mod retry;
+
+mod counted;
 
 mod work;
 
@@ -19,6 +33,7 @@ mod work;
 pub(crate) mod fake;
 
 pub use self::gateway::{Access, Address, Gateway, Gateways, Invalid, Manners, Parcel, Setup};
+pub(crate) use self::office::{CrashChannel, Office};
 pub use self::options::{Activity, Category, Level, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
 pub use self::quota::{Limit, Of, QuotaView, Sort};

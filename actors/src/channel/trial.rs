@@ -5,8 +5,10 @@ use std::sync::Arc;
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Ttl, Vendor};
 
+use super::actor::Mended;
+use super::office::Tried;
 use super::setup::{Error, Setups};
-use super::{Access, AccessView, Address, Options, Parcel, Refused, State, Tested, keep};
+use super::{Access, AccessView, Address, Options, Outcome, Parcel, Refused, State, Tested, keep};
 use crate::engine::Engine;
 use crate::model::{App, Message, PushType};
 
@@ -17,7 +19,7 @@ impl Engine {
     /// How a channel fares; none when the app has no setup for the vendor, or it is turned off.
     #[must_use]
     pub fn channel_state(&self, app: App, vendor: Vendor) -> Option<State> {
-        self.shared().channel_board.get(app, vendor)
+        self.shared().channel_board.get((app, vendor))
     }
 
     /// Asks the vendor for access with the app's setup, turned off or not, and, with a token, sends
@@ -42,10 +44,18 @@ impl Engine {
         };
         keep::keep_access(shared, app, vendor, &opened.generation, &access).await?;
         let view = Ok(AccessView::Held { ends_at: access.ends_at });
-        let Some(token) = token else { return Ok(Tested { access: view, sent: None }) };
-        let outcomes = gateway.send(access, parcel(app, token, shared.clock.now())).await;
-        let sent = outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into());
-        Ok(Tested { access: view, sent: Some(sent) })
+        let sent = match token {
+            Some(token) => {
+                let outcomes = gateway.send(access.clone(), parcel(app, token, shared.clock.now())).await;
+                Some(outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into()))
+            }
+            None => None,
+        };
+        if !matches!(sent, Some(Outcome::Refused(_))) {
+            let mended = Mended { access, sent: sent.is_some() };
+            shared.channel_board.tell(Tried { key: (app, vendor), mended });
+        }
+        Ok(Tested { access: view, sent })
     }
 }
 
