@@ -6,5 +6,6 @@ mod options;
 mod outcome;
 
 pub use self::gateway::{Access, Address, Gateway, Gateways, Invalid, Manners, Parcel, Setup};
-pub use self::options::{Activity, Category, Level, Options};
+pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
+pub use carillon_sdk::vendor::{Category, Level};
