@@ -89,7 +89,7 @@ struct Add {
     hosts: Vec<(String, String)>,
     /// Authorities believed in place of the web's, a PEM file
     #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    vendor_ca_file: Option<PathBuf>,
     /// Added to the server's clock in what the vendor compares with its own
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     clock_offset_ms: Option<i64>,
@@ -180,7 +180,7 @@ async fn add(add: Add) -> Result<(), Failure> {
         setup.settings = settings?;
     }
     setup.hosts.extend(add.hosts);
-    if let Some(path) = &add.ca_file {
+    if let Some(path) = &add.vendor_ca_file {
         setup.ca_pem = Some(text_of(path)?);
     }
     setup.clock_offset_ms = add.clock_offset_ms.unwrap_or(setup.clock_offset_ms);

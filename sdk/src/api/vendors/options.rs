@@ -60,6 +60,9 @@ pub struct VendorOptions {
     /// APNs: the app's extension may change it before it is shown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mutable_content: bool,
+    /// The text is shown unfolded, where the vendor has such a style: Huawei, Xiaomi.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub big_text: bool,
     /// Pass-through data in place of a notification, by vendor.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, Object>))]
