@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{Asked, Reply};
+
 /// Requests kept; the oldest go first. What was taken is kept in full.
 const REQUESTS_MAX: usize = 10_000;
 
@@ -43,6 +45,37 @@ pub struct Taken {
     pub vendor_id: String,
     /// What the vendor understood: title, body and the rest in its own shape.
     pub content: Value,
+}
+
+/// Headers that carry what a call has to show.
+const SECRET_HEADERS: [&str; 3] = ["authorization", "authtoken", "auth_token"];
+const SHOWN_OF_SECRET: usize = 12;
+
+impl Captured {
+    #[must_use]
+    pub fn of(vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) -> Self {
+        let headers = asked.headers.iter().map(|(name, value)| {
+            let is_secret = SECRET_HEADERS.contains(&name.as_str());
+            let shown = if is_secret { value.chars().take(SHOWN_OF_SECRET).collect() } else { value.clone() };
+            (name.clone(), shown)
+        });
+        let is_form = asked.header("content-type").is_some_and(|kind| kind.contains("form-urlencoded"));
+        let body = match asked.json() {
+            Some(json) if !is_form => json,
+            _ if is_form => {
+                asked.form().into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+            }
+            _ => asked.body.len().into(),
+        };
+        let status = match reply {
+            Reply::Answer { status, .. } | Reply::Half { status, .. } | Reply::Goaway { status, .. } => {
+                *status
+            }
+            Reply::Silence | Reply::Cut => 0,
+        };
+        let (method, path, headers) = (asked.method.clone(), asked.path.clone(), headers.collect());
+        Self { vendor, at, method, path, headers, body, status }
+    }
 }
 
 impl Capture {

@@ -12,12 +12,25 @@
 //! a quota spent, its clock ahead) is set in the [`World`]. A simulator checks signatures, expiry,
 //! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
 
+#[cfg(test)]
+mod asking;
 mod capture;
 mod fate;
+mod harmony;
+mod honor;
+mod huawei;
+mod issued;
+mod meizu;
+mod ruling;
+mod shape;
 mod simulator;
 mod world;
 
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
+pub use self::harmony::Harmony;
+pub use self::honor::Honor;
+pub use self::huawei::Huawei;
+pub use self::meizu::Meizu;
 pub use self::simulator::{Asked, Reply, Simulator};
 pub use self::world::{Condition, Quotas, World};
