@@ -47,37 +47,6 @@ pub struct Taken {
     pub content: Value,
 }
 
-/// Headers that carry what a call has to show.
-const SECRET_HEADERS: [&str; 3] = ["authorization", "authtoken", "auth_token"];
-const SHOWN_OF_SECRET: usize = 12;
-
-impl Captured {
-    #[must_use]
-    pub fn of(vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) -> Self {
-        let headers = asked.headers.iter().map(|(name, value)| {
-            let is_secret = SECRET_HEADERS.contains(&name.as_str());
-            let shown = if is_secret { value.chars().take(SHOWN_OF_SECRET).collect() } else { value.clone() };
-            (name.clone(), shown)
-        });
-        let is_form = asked.header("content-type").is_some_and(|kind| kind.contains("form-urlencoded"));
-        let body = match asked.json() {
-            Some(json) if !is_form => json,
-            _ if is_form => {
-                asked.form().into_iter().map(|(name, value)| (name, Value::String(value))).collect()
-            }
-            _ => asked.body.len().into(),
-        };
-        let status = match reply {
-            Reply::Answer { status, .. } | Reply::Half { status, .. } | Reply::Goaway { status, .. } => {
-                *status
-            }
-            Reply::Silence | Reply::Cut => 0,
-        };
-        let (method, path, headers) = (asked.method.clone(), asked.path.clone(), headers.collect());
-        Self { vendor, at, method, path, headers, body, status }
-    }
-}
-
 impl Capture {
     pub fn request(&self, captured: Captured) {
         let mut requests = self.requests.lock();
@@ -85,6 +54,24 @@ impl Capture {
             requests.pop_front();
         }
         requests.push_back(captured);
+    }
+
+    /// A request as it was heard, with what it was answered.
+    pub fn heard(&self, vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) {
+        let shown = asked.headers.iter().map(|(name, value)| {
+            let is_secret = matches!(name.as_str(), "authorization" | "authtoken" | "auth_token");
+            let kept = if is_secret { 12 } else { value.len() };
+            (name.clone(), value.chars().take(kept).collect())
+        });
+        self.request(Captured {
+            vendor,
+            at,
+            method: asked.method.clone(),
+            path: asked.path.clone(),
+            headers: shown.collect(),
+            body: readable(asked),
+            status: reply.status(),
+        });
     }
 
     pub fn take(&self, taken: Taken) {
@@ -110,4 +97,13 @@ impl Capture {
         self.requests.lock().clear();
         self.taken.lock().clear();
     }
+}
+
+fn readable(asked: &Asked) -> Value {
+    let kind = asked.header("content-type").unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        let fields = asked.form().into_iter().map(|(name, value)| (name, Value::String(value)));
+        return Value::Object(fields.collect());
+    }
+    asked.json().unwrap_or_else(|| asked.body.len().into())
 }

@@ -31,18 +31,17 @@ const REMEMBERED: Ttl = Ttl::from_secs(86_400);
 
 impl Issued {
     pub(super) fn give(&self, world: &World, vendor: Vendor, life: Ttl) -> String {
-        let token = format!("lab-{}", uuid::Uuid::new_v4().simple());
-        self.keep(world, vendor, &token, life);
-        token
-    }
-
-    /// As `give`, of a token made elsewhere: signed by the caller, say.
-    pub(super) fn keep(&self, world: &World, vendor: Vendor, token: &str, life: Ttl) {
+        let token = uuid::Uuid::new_v4().simple().to_string();
         let now = world.now(vendor);
         let mut inner = self.0.lock();
         inner.look(world, vendor);
         inner.ends.retain(|_, ends_at| *ends_at + REMEMBERED > now);
-        inner.ends.insert(token.to_owned(), now + life);
+        inner.ends.insert(token.clone(), now + life);
+        token
+    }
+
+    pub(super) fn is_good(&self, world: &World, vendor: Vendor, token: &str) -> bool {
+        self.standing(world, vendor, token) == Standing::Good
     }
 
     pub(super) fn standing(&self, world: &World, vendor: Vendor, token: &str) -> Standing {

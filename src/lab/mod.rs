@@ -15,16 +15,22 @@
 #[cfg(test)]
 mod asking;
 mod capture;
+mod course;
 mod fate;
 mod harmony;
 mod honor;
 mod huawei;
 mod issued;
 mod meizu;
+mod oppo;
+mod outbox;
 mod ruling;
 mod shape;
 mod simulator;
+mod statuses;
+mod vivo;
 mod world;
+mod xiaomi;
 
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
@@ -32,5 +38,9 @@ pub use self::harmony::Harmony;
 pub use self::honor::Honor;
 pub use self::huawei::Huawei;
 pub use self::meizu::Meizu;
+pub use self::oppo::Oppo;
+pub use self::outbox::{Letter, Outbox};
 pub use self::simulator::{Asked, Reply, Simulator};
+pub use self::vivo::Vivo;
 pub use self::world::{Condition, Quotas, World};
+pub use self::xiaomi::Xiaomi;

@@ -4,82 +4,51 @@
 //! batch is down for the batch. Each simulator says which fates its vendor can tell token by token.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use carillon_sdk::Vendor;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{Asked, Captured, Condition, Fate, Reply, Taken, World};
+use super::course::Course;
+use super::{Fate, Reply, Taken, World};
 
-/// The fates of one call's tokens, each drawn once.
-pub(super) struct Ruling(Vec<(String, Fate)>);
-
-/// What the world says before anything is read: the vendor is away, or silent.
-pub(super) fn away(world: &World, vendor: Vendor) -> Option<Reply> {
-    match world.condition(vendor) {
-        Condition::Unreachable => Some(Reply::Cut),
-        Condition::Silent => Some(Reply::Silence),
-        Condition::Down => Some(Reply::html(503)),
-        Condition::Up | Condition::TokensRevoked | Condition::CredentialRefused => None,
-    }
+/// The tokens of one call, and their course.
+pub(super) struct Ruling<'a> {
+    tokens: &'a [String],
+    course: Course,
 }
 
-/// Notes what was asked and answered.
-pub(super) fn noted(world: &World, vendor: Vendor, asked: &Asked, reply: Reply) -> Reply {
-    world.capture.request(Captured::of(vendor, world.now(vendor), asked, &reply));
-    reply
-}
-
-impl Ruling {
-    /// Draws them, and waits as long as the slowest takes.
-    pub(super) async fn draw(world: &World, vendor: Vendor, tokens: &[String]) -> Self {
-        let fates = tokens.iter().map(|token| (token.clone(), world.fate(vendor, token)));
-        let ruling = Self(fates.collect());
-        let slowest = ruling.0.iter().filter_map(|(_, fate)| match fate {
-            Fate::Slow(time) => Some(*time),
-            _ => None,
-        });
-        let slowest = slowest.max().unwrap_or(Duration::ZERO);
-        if !slowest.is_zero() {
-            tokio::time::sleep(slowest).await;
-        }
-        ruling
+impl<'a> Ruling<'a> {
+    pub(super) fn draw(world: &World, vendor: Vendor, tokens: &'a [String]) -> Self {
+        Self { tokens, course: Course::draw(world, vendor, tokens.iter().map(String::as_str)) }
     }
 
     pub(super) fn any(&self, is: impl Fn(Fate) -> bool) -> bool {
-        self.0.iter().any(|(_, fate)| is(*fate))
+        self.course.has(|fate| is(*fate))
     }
 
     pub(super) fn tokens(&self, is: impl Fn(Fate) -> bool) -> Vec<String> {
-        self.0.iter().filter(|(_, fate)| is(*fate)).map(|(token, _)| token.clone()).collect()
+        let fates = self.tokens.iter().zip(&self.course.fates);
+        fates.filter(|(_, fate)| is(**fate)).map(|(token, _)| token.clone()).collect()
     }
 
-    /// What whoever stands before the vendor does to the call, which the vendor then never sees.
-    pub(super) fn in_front(&self) -> Option<Reply> {
-        if self.any(|fate| matches!(fate, Fate::Html(_))) {
-            return Some(Reply::html(502));
-        }
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let cut = || Reply::Answer { status: 200, headers, body: r#"{"code":"#.into() };
-        self.any(|fate| matches!(fate, Fate::Garbage(_))).then(cut)
+    /// What the call gets before the vendor has looked at it.
+    pub(super) fn before(&self) -> Option<Reply> {
+        self.course.before()
     }
 
     /// Those the vendor takes, if the call is not refused as a whole.
     pub(super) fn accepted(&self) -> Vec<String> {
-        self.tokens(|fate| matches!(fate, Fate::Accepted | Fate::Slow(_) | Fate::Silent(_) | Fate::Cut(_)))
+        self.tokens(Course::is_taken)
     }
 
-    /// `reply`, unless one of the tokens keeps it from ever being heard.
-    pub(super) fn heard(&self, reply: Reply) -> Reply {
-        if self.any(|fate| matches!(fate, Fate::Silent(_))) {
-            return Reply::Silence;
-        }
-        if self.any(|fate| matches!(fate, Fate::Cut(_))) { Reply::Cut } else { reply }
+    /// The answer after all was taken: late, or none.
+    pub(super) async fn after(&self, reply: Reply) -> Reply {
+        self.course.after(reply).await
     }
 }
 
-/// What the vendor took for its tokens, but for repeats it knows by their key.
+/// What a simulator took for its tokens, but for repeats it knows by their key.
 #[derive(Default)]
 pub(super) struct Shelf(Mutex<HashSet<(String, String)>>);
 

@@ -12,6 +12,7 @@ use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Value, json};
 
 use super::VENDOR;
+use crate::lab::statuses::{RECEIPTS_SECRET, RECEIPTS_USER};
 use crate::lab::{Condition, World};
 
 const KEY_ID: &str = "lab-key-1";
@@ -37,7 +38,7 @@ static KEY: LazyLock<Key> = LazyLock::new(|| {
     Key { pem: pem.as_str().to_owned(), public: pair.public_key().as_ref().to_vec() }
 });
 
-/// What the console gives for download.
+/// What the console gives for download, and what it asks for the signing of receipts.
 pub(super) fn key_file(project_id: &str) -> Value {
     json!({
         "project_id": project_id,
@@ -45,6 +46,8 @@ pub(super) fn key_file(project_id: &str) -> Value {
         "private_key": KEY.pem,
         "sub_account": SUB_ACCOUNT,
         "token_uri": AUDIENCE,
+        "receipts_user": RECEIPTS_USER,
+        "receipts_secret": RECEIPTS_SECRET,
     })
 }
 

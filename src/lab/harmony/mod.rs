@@ -12,11 +12,14 @@ use serde_json::{Map, Value, json};
 
 use self::jwt::{Account, Claim};
 use self::message::{Content, Wrong};
-use super::ruling::{Ruling, Shelf, away, noted};
+use super::course;
+use super::ruling::{Ruling, Shelf};
+use super::statuses;
 use super::{Asked, Fate, Reply, Simulator, World};
 
 const VENDOR: Vendor = Vendor::HarmonyOs;
 const PROJECT_ID: &str = "388421841222199046";
+const PACKAGE: &str = "com.example.demo";
 
 #[derive(Default)]
 pub struct Harmony {
@@ -31,11 +34,12 @@ impl Simulator for Harmony {
 
     fn answer<'a>(&'a self, world: &'a World, asked: Asked) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let reply = match away(world, VENDOR) {
+            let reply = match course::condition(world, VENDOR) {
                 Some(reply) => reply,
                 None => self.route(world, &asked).await,
             };
-            noted(world, VENDOR, &asked, reply)
+            world.capture.heard(VENDOR, world.now(VENDOR), &asked, &reply);
+            reply
         })
     }
 
@@ -76,21 +80,31 @@ impl Harmony {
         if !world.within_day(VENDOR, devices) {
             return said(200, "80300029", "the day's messages of the project are spent");
         }
-        let ruling = Ruling::draw(world, VENDOR, &content.tokens).await;
-        if let Some(reply) = ruling.in_front() {
+        let ruling = Ruling::draw(world, VENDOR, &content.tokens);
+        if let Some(reply) = ruling.before() {
             return reply;
         }
-        refused_whole(&ruling).unwrap_or_else(|| ruling.heard(self.take(world, &content, &ruling)))
+        match refused_whole(&ruling) {
+            Some(reply) => reply,
+            None => ruling.after(self.take(world, &content, &ruling)).await,
+        }
     }
 
     /// Tokens that were not sent to are grouped by the reason, inside `msg`.
-    fn take(&self, world: &World, content: &Content, ruling: &Ruling) -> Reply {
+    fn take(&self, world: &World, content: &Content, ruling: &Ruling<'_>) -> Reply {
         let accepted = ruling.accepted();
         let request_id = request_id();
+        let mut receipts = Vec::new();
         for token in &accepted {
             let key = content.message_id.as_deref();
             self.shelf.take(world, VENDOR, (token, key), &request_id, &content.shown);
+            receipts.push(json!({
+                "token": token, "pushType": content.shown["pushType"], "appPackageName": PACKAGE,
+                "biTag": content.shown["pushOptions"]["biTag"], "requestId": request_id,
+                "deliveryStatus": {"result": 0, "timestamp": world.now(VENDOR).as_millis()},
+            }));
         }
+        statuses::post(world, VENDOR, &receipts);
         let mut reasons = Map::new();
         for (reason, fate) in [("tokenFormatError", Fate::Dead), ("noPushTypeRight", Fate::Config)] {
             let tokens = ruling.tokens(|one| one == fate);
@@ -112,10 +126,9 @@ impl Harmony {
 }
 
 /// What one token of the call makes the vendor say of the whole.
-fn refused_whole(ruling: &Ruling) -> Option<Reply> {
+fn refused_whole(ruling: &Ruling<'_>) -> Option<Reply> {
     type Is = fn(Fate) -> bool;
-    let sayings: [(Is, u16, &str, &str); 5] = [
-        (|fate| matches!(fate, Fate::Down(_)), 500, "81000001", "internal error"),
+    let sayings: [(Is, u16, &str, &str); 4] = [
         (|fate| matches!(fate, Fate::Throttled(_)), 503, "80300503", "flow control"),
         (|fate| fate == Fate::Quota, 200, "80300029", "the day's messages of the project are spent"),
         (|fate| matches!(fate, Fate::Flaky(_)), 200, "81000001", "internal error"),

@@ -12,8 +12,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use self::message::{Content, Wrong};
+use super::course;
 use super::issued::{Issued, Standing};
-use super::ruling::{Ruling, Shelf, away, noted};
+use super::ruling::{Ruling, Shelf};
+use super::statuses;
 use super::{Asked, Condition, Fate, Reply, Simulator, World};
 
 const VENDOR: Vendor = Vendor::Honor;
@@ -37,11 +39,12 @@ impl Simulator for Honor {
 
     fn answer<'a>(&'a self, world: &'a World, asked: Asked) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let reply = match away(world, VENDOR) {
+            let reply = match course::condition(world, VENDOR) {
                 Some(reply) => reply,
                 None => self.route(world, &asked).await,
             };
-            noted(world, VENDOR, &asked, reply)
+            world.capture.heard(VENDOR, world.now(VENDOR), &asked, &reply);
+            reply
         })
     }
 
@@ -107,14 +110,17 @@ impl Honor {
         if !world.within_day(VENDOR, devices) {
             return said(200, 80_200_047, "the day's messages are spent");
         }
-        let ruling = Ruling::draw(world, VENDOR, &content.tokens).await;
-        if let Some(reply) = ruling.in_front() {
+        let ruling = Ruling::draw(world, VENDOR, &content.tokens);
+        if let Some(reply) = ruling.before() {
             return reply;
         }
-        refused_whole(&ruling).unwrap_or_else(|| ruling.heard(self.take(world, &content, &ruling)))
+        match refused_whole(&ruling) {
+            Some(reply) => reply,
+            None => ruling.after(self.take(world, &content, &ruling)).await,
+        }
     }
 
-    fn take(&self, world: &World, content: &Content, ruling: &Ruling) -> Reply {
+    fn take(&self, world: &World, content: &Content, ruling: &Ruling<'_>) -> Reply {
         let accepted = ruling.accepted();
         if accepted.is_empty() {
             return said(200, 80_300_007, "all tokens are invalid");
@@ -123,9 +129,15 @@ impl Honor {
         let (failed, expired): (Vec<String>, Vec<String>) =
             dead.into_iter().partition(|token| token.starts_with("dead-fail-"));
         let request_id = request_id();
+        let mut receipts = Vec::new();
         for token in &accepted {
             self.shelf.take(world, VENDOR, (token, None), &request_id, &content.shown);
+            receipts.push(json!({
+                "biTag": content.shown["android"]["biTag"], "appid": APP_ID, "token": token,
+                "status": 40_000_002, "timestamp": world.now(VENDOR).as_millis(), "requestId": request_id,
+            }));
         }
+        statuses::post(world, VENDOR, &receipts);
         let (code, message) =
             if failed.is_empty() { (200, "success") } else { (80_100_000, "partial success") };
         let data = json!({
@@ -136,10 +148,9 @@ impl Honor {
 }
 
 /// What one token of the call makes Honor say of the whole.
-fn refused_whole(ruling: &Ruling) -> Option<Reply> {
+fn refused_whole(ruling: &Ruling<'_>) -> Option<Reply> {
     type Is = fn(Fate) -> bool;
-    let sayings: [(Is, u16, u32, &str); 6] = [
-        (|fate| matches!(fate, Fate::Down(_)), 500, 500, "internal error"),
+    let sayings: [(Is, u16, u32, &str); 5] = [
         (|fate| matches!(fate, Fate::Throttled(_)), 503, 503, "flow control"),
         (|fate| fate == Fate::Quota, 200, 80_200_047, "the day's messages are spent"),
         (|fate| matches!(fate, Fate::Flaky(_)), 200, 502, "bad gateway"),

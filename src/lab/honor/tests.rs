@@ -110,7 +110,6 @@ async fn fates_and_quotas_are_told_in_honors_words() {
         ("quota-x", 200, 80_200_047),
         ("config-x", 200, 80_200_022),
         ("bad-x", 200, 80_100_003),
-        ("down-x", 500, 500),
     ] {
         let (got, body) = send(&honor, &world, &message(&[token])).await;
         assert_eq!((got, body["code"].as_u64()), (status, Some(code)), "{token}");

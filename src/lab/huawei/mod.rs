@@ -10,8 +10,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use self::message::{Content, Wrong};
+use super::course;
 use super::issued::{Issued, Standing};
-use super::ruling::{Ruling, Shelf, away, noted};
+use super::ruling::{Ruling, Shelf};
+use super::statuses::{self, RECEIPTS_SECRET, RECEIPTS_USER};
 use super::{Asked, Condition, Fate, Reply, Simulator, World};
 
 const VENDOR: Vendor = Vendor::Huawei;
@@ -33,16 +35,20 @@ impl Simulator for Huawei {
 
     fn answer<'a>(&'a self, world: &'a World, asked: Asked) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let reply = match away(world, VENDOR) {
+            let reply = match course::condition(world, VENDOR) {
                 Some(reply) => reply,
                 None => self.route(world, &asked).await,
             };
-            noted(world, VENDOR, &asked, reply)
+            world.capture.heard(VENDOR, world.now(VENDOR), &asked, &reply);
+            reply
         })
     }
 
     fn setup(&self) -> (Value, Value) {
-        let credential = json!({"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
+        let credential = json!({
+            "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET,
+            "receipts_user": RECEIPTS_USER, "receipts_secret": RECEIPTS_SECRET,
+        });
         (credential, json!({"package": "com.example.demo", "api_version": "v1", "project_id": PROJECT_ID}))
     }
 }
@@ -94,24 +100,33 @@ impl Huawei {
         if !world.within_rate(VENDOR, content.devices()) || !world.within_day(VENDOR, content.devices()) {
             return said(503, "80300503", "flow control");
         }
-        let ruling = Ruling::draw(world, VENDOR, &content.tokens).await;
-        if let Some(reply) = ruling.in_front() {
+        let ruling = Ruling::draw(world, VENDOR, &content.tokens);
+        if let Some(reply) = ruling.before() {
             return reply;
         }
-        refused_whole(&ruling).unwrap_or_else(|| ruling.heard(self.take(world, &content, &ruling)))
+        match refused_whole(&ruling) {
+            Some(reply) => reply,
+            None => ruling.after(self.take(world, &content, &ruling)).await,
+        }
     }
 
     /// Dead tokens take no other along, and are told of inside `msg`.
-    fn take(&self, world: &World, content: &Content, ruling: &Ruling) -> Reply {
+    fn take(&self, world: &World, content: &Content, ruling: &Ruling<'_>) -> Reply {
         let accepted = ruling.accepted();
         let illegal = ruling.tokens(|fate| fate == Fate::Dead);
         if accepted.is_empty() {
             return said(200, "80300007", "all the tokens are invalid");
         }
         let request_id = request_id();
+        let mut receipts = Vec::new();
         for token in accepted.iter().filter(|_| !content.validate_only) {
             self.shelf.take(world, VENDOR, (token, None), &request_id, &content.message);
+            receipts.push(json!({
+                "biTag": content.message["android"]["bi_tag"], "appid": CLIENT_ID, "token": token, "status": 0,
+                "timestamp": world.now(VENDOR).as_millis(), "requestId": request_id,
+            }));
         }
+        statuses::post(world, VENDOR, &receipts);
         let (code, msg) = if illegal.is_empty() {
             ("80000000", "Success".to_owned())
         } else {
@@ -125,10 +140,9 @@ impl Huawei {
 }
 
 /// What one token of the call makes Huawei say of the whole.
-fn refused_whole(ruling: &Ruling) -> Option<Reply> {
+fn refused_whole(ruling: &Ruling<'_>) -> Option<Reply> {
     type Is = fn(Fate) -> bool;
-    let sayings: [(Is, u16, &str, &str); 5] = [
-        (|fate| matches!(fate, Fate::Down(_)), 500, "81000001", "internal error"),
+    let sayings: [(Is, u16, &str, &str); 4] = [
         // Huawei has no code for a day's quota at send: what is over it is held back by 503 too.
         (|fate| matches!(fate, Fate::Throttled(_) | Fate::Quota), 503, "80300503", "flow control"),
         (|fate| matches!(fate, Fate::Flaky(_)), 200, "81000001", "internal error"),

@@ -109,7 +109,6 @@ async fn fates_and_conditions_are_told_in_huaweis_words() {
         ("flaky-1-x", 200, "80000000"),
         ("config-x", 200, "80300002"),
         ("bad-x", 200, "80100003"),
-        ("down-1-x", 500, "81000001"),
     ] {
         let (got, body) = send(&huawei, &world, &message(&[token])).await;
         assert_eq!((got, body["code"].as_str()), (status, Some(code)), "{token}");
@@ -123,4 +122,34 @@ async fn fates_and_conditions_are_told_in_huaweis_words() {
     world.set_condition(VENDOR, Condition::TokensRevoked);
     assert_eq!(read(&send_as(&huawei, &world, &bearer, &message(&["ok-1"])).await).1["code"], "80200001");
     assert_eq!(send(&huawei, &world, &message(&["ok-1"])).await.1["code"], "80000000");
+}
+
+#[tokio::test]
+async fn receipts_go_to_the_consoles_address_signed_a_hundred_in_a_post() {
+    use base64::Engine as _;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+
+    let (huawei, world) = (Huawei::default(), world());
+    send(&huawei, &world, &message(&["ok-1"])).await;
+    assert!(world.outbox.take().is_empty(), "nobody asked for receipts");
+    world.set_receipts_url(VENDOR, "http://127.0.0.1:9/r");
+    let many: Vec<String> = (0..101).map(|number| format!("ok-{number}")).collect();
+    let body = with(&with(&message(&[]), "/message/token", json!(many)), "/message/android/bi_tag", "job42");
+    send(&huawei, &world, &body).await;
+    let letters = world.outbox.take();
+    let first: Value = serde_json::from_str(&letters[0].body).unwrap();
+    assert_eq!((letters.len(), first["statuses"].as_array().unwrap().len()), (2, 100));
+    assert_eq!(
+        (&first["statuses"][0]["biTag"], &first["statuses"][0]["status"]),
+        (&json!("job42"), &json!(0))
+    );
+    let (_, header) = letters[0].headers.iter().find(|(name, _)| name == "x-huawei-callback-id").unwrap();
+    let part = |name: &str| {
+        let mut parts = header.split("; ").filter_map(|part| part.split_once('='));
+        parts.find(|(known, _)| *known == name).unwrap().1
+    };
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"lab-receipts-secret").unwrap();
+    mac.update(format!("{}{}lab", part("timestamp"), part("nonce")).as_bytes());
+    let expected = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+    assert_eq!(part("value"), expected);
 }

@@ -17,8 +17,9 @@ use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
 use self::message::Content;
-use super::ruling::{Ruling, Shelf, away, noted};
-use super::{Asked, Condition, Fate, Reply, Simulator, World};
+use super::course;
+use super::ruling::{Ruling, Shelf};
+use super::{Asked, Condition, Fate, Letter, Reply, Simulator, World};
 
 const VENDOR: Vendor = Vendor::Meizu;
 const APP_ID: &str = "100999";
@@ -39,11 +40,12 @@ impl Simulator for Meizu {
 
     fn answer<'a>(&'a self, world: &'a World, asked: Asked) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let reply = match away(world, VENDOR) {
+            let reply = match course::condition(world, VENDOR) {
                 Some(reply) => reply,
                 None => self.route(world, &asked).await,
             };
-            noted(world, VENDOR, &asked, reply)
+            world.capture.heard(VENDOR, world.now(VENDOR), &asked, &reply);
+            reply
         })
     }
 
@@ -86,26 +88,30 @@ impl Meizu {
         if !world.within_day(VENDOR, devices) {
             return said(200, "110019", "the app's pushes of the day are spent");
         }
-        let ruling = Ruling::draw(world, VENDOR, &ids).await;
-        if let Some(reply) = ruling.in_front() {
+        let ruling = Ruling::draw(world, VENDOR, &ids);
+        if let Some(reply) = ruling.before() {
             return reply;
-        }
-        if ruling.any(|fate| matches!(fate, Fate::Down(_))) {
-            return said(500, "500", "internal error");
         }
         if ruling.any(|fate| fate == Fate::Bad) {
             return said(200, "1005", "a parameter is wrong");
         }
-        ruling.heard(self.take(world, &content, &ruling))
+        ruling.after(self.take(world, &content, &ruling)).await
     }
 
     /// Each id that was not taken stands under its code; those taken are not listed.
-    fn take(&self, world: &World, content: &Content, ruling: &Ruling) -> Reply {
+    fn take(&self, world: &World, content: &Content, ruling: &Ruling<'_>) -> Reply {
         let (off, accepted): (Vec<String>, Vec<String>) =
             ruling.accepted().into_iter().partition(|id| id.starts_with("off-"));
         let msg_id = format!("NS{}", uuid::Uuid::new_v4().simple());
         for id in &accepted {
             self.shelf.take(world, VENDOR, (id, None), &msg_id, &content.shown);
+        }
+        if let Some(url) = content.shown["extra"]["callback"].as_str().filter(|_| !accepted.is_empty()) {
+            let arrived = json!({
+                "param": content.shown["extra"]["callback.param"], "type": 1, "targets": accepted,
+            });
+            let body = Value::Object([(format!("{msg_id}-1"), arrived)].into_iter().collect());
+            world.outbox.put(Letter::form(VENDOR, url, "cb", &body));
         }
         let (illegal, left): (Vec<String>, Vec<String>) = ruling
             .tokens(|fate| fate == Fate::Dead)
