@@ -4,8 +4,10 @@
 mod gateway;
 mod options;
 mod outcome;
+mod receipt;
 
 mod keep;
+mod proving;
 mod setup;
 mod state;
 mod trial;
@@ -34,13 +36,15 @@ pub(crate) mod fake;
 
 pub use self::gateway::{Access, Address, Gateway, Gateways, Invalid, Manners, Parcel, Setup};
 pub(crate) use self::office::{CrashChannel, Office};
-pub use self::options::{Activity, Category, Level, Options};
+pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
 pub use self::quota::{Limit, Of, QuotaView, Sort};
+pub use self::receipt::{BadPost, News, Receipt, ReceiptPost};
 pub use self::setup::{Draft, Error, SetupView, Setups};
 pub(crate) use self::state::Board;
 pub use self::state::{AccessView, BreakerView, LastError, State, Tested};
 pub use self::work::{Claimed, End, Errand, ErrandId, ErrandLane, Errands, Works};
+pub use carillon_sdk::vendor::{Category, Level};
 
 /// How the server goes about its channels.
 #[derive(Debug, Clone, Default)]
