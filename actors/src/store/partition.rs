@@ -406,7 +406,15 @@ fn count_verdict(record: &Record) {
         Step::Revoked => "revoked",
         Step::Replaced => "replaced",
         Step::Rejected => "rejected",
-        Step::Accepted | Step::Sent | Step::Shown | Step::Opened | Step::Dismissed => return,
+        Step::HandedOver => "handed_over",
+        Step::Accepted
+        | Step::Sent
+        | Step::Shown
+        | Step::Opened
+        | Step::Dismissed
+        | Step::Routed
+        | Step::Confirmed
+        | Step::Refused => return,
     };
     let channel = record.channel.as_str();
     metrics::counter!("carillon_target_terminal_total", "channel" => channel, "outcome" => outcome)

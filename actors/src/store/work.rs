@@ -521,6 +521,7 @@ impl Work {
             app_version,
             channel: Channel::Own,
             reason,
+            detail: None,
             message: None,
         });
     }
