@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::audience::Audience;
 use crate::campaign::Board;
+use crate::channel;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
@@ -61,8 +62,18 @@ pub(crate) struct Shared {
     throws: AtomicU64,
     /// Set when the way out is open.
     receipts: OnceLock<(Arc<dyn Gateway>, receipts::Config)>,
+    /// Set when vendors may be spoken to.
+    channels: OnceLock<Channels>,
+    pub(crate) channel_board: channel::Board,
     exit: Exit,
     pub(crate) agenda: Agenda,
+}
+
+/// What channels need from outside.
+pub(crate) struct Channels {
+    pub(crate) gateways: Arc<dyn channel::Gateways>,
+    pub(crate) works: Arc<dyn channel::Works>,
+    pub(crate) config: channel::Config,
 }
 
 /// What ends the process: `std::process::exit`, or a test's own.
@@ -284,6 +295,18 @@ impl Shared {
         self.receipts.get().map(|(gateway, _)| gateway)
     }
 
+    pub(crate) fn gateways(&self) -> Option<&Arc<dyn channel::Gateways>> {
+        self.channels.get().map(|channels| &channels.gateways)
+    }
+
+    pub(crate) fn works(&self) -> Option<&Arc<dyn channel::Works>> {
+        self.channels.get().map(|channels| &channels.works)
+    }
+
+    pub(crate) fn channels_config(&self) -> Option<&channel::Config> {
+        self.channels.get().map(|channels| &channels.config)
+    }
+
     pub(crate) fn receipts_config(&self) -> Option<&receipts::Config> {
         self.receipts.get().map(|(_, config)| config)
     }
@@ -353,6 +376,8 @@ impl Engine {
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
             receipts: OnceLock::new(),
+            channels: OnceLock::new(),
+            channel_board: channel::Board::default(),
             exit,
             agenda: Agenda::default(),
         });
@@ -377,6 +402,18 @@ impl Engine {
         {
             tracing::error!("receipts are not delivered: the root of the actors does not listen");
         }
+    }
+
+    /// Lets vendors be spoken to: from now on setups are taken and channels run. Once; a second way
+    /// is not taken.
+    pub fn open_channels(
+        &self,
+        gateways: Arc<dyn channel::Gateways>,
+        works: Arc<dyn channel::Works>,
+        config: channel::Config,
+    ) {
+        // A second way is not taken.
+        let _ = self.shared.channels.set(Channels { gateways, works, config });
     }
 
     #[must_use]

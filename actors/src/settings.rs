@@ -6,7 +6,7 @@
 mod callback_key;
 
 use bytes::Bytes;
-use carillon_sdk::Timestamp;
+use carillon_sdk::{Fallback, Route, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::callback_key::{CallbackKey, CallbackKeyView, KeyError, Signer, public_key};
@@ -27,6 +27,7 @@ pub struct Settings {
     /// An IANA time zone: of schedules, and of the days of quiet hours and caps.
     pub time_zone: String,
     pub callback: Callback,
+    pub routing: Routing,
 }
 
 /// Pushes by API, on both faces.
@@ -38,6 +39,20 @@ pub struct PushApi {
     /// The owner's RSA public key, in PEM: kept and shown, as the mPaaS console does.
     pub public_key: Option<String>,
 }
+
+/// Which road a message takes where there are two, unless it says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Routing {
+    pub route: Route,
+    /// With `vendor_after`: so long our own socket has a message to itself. At least 1, at most
+    /// [`VENDOR_AFTER_S_MAX`].
+    pub vendor_after_s: u64,
+    pub fallback: Fallback,
+}
+
+/// A day: a message that may wait longer for its device is in no hurry for a vendor.
+pub const VENDOR_AFTER_S_MAX: u64 = 86_400;
 
 /// The mPaaS callback: receipts POSTed to a URL, signed with the app's callback key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,7 +82,14 @@ impl Default for Settings {
             push_api: PushApi::default(),
             time_zone: "UTC".to_owned(),
             callback: Callback::default(),
+            routing: Routing::default(),
         }
+    }
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { route: Route::default(), vendor_after_s: 30, fallback: Fallback::default() }
     }
 }
 
@@ -140,6 +162,9 @@ impl Engine {
             && public_key(key).as_ref() != Ok(key)
         {
             return invalid("/push_api/public_key", "an RSA public key of 2048 to 4096 bits, in PEM");
+        }
+        if !(1..=VENDOR_AFTER_S_MAX).contains(&settings.routing.vendor_after_s) {
+            return invalid("/routing/vendor_after_s", "1 to 86400 seconds");
         }
         if settings.callback.enabled && settings.callback.url.is_none() {
             return invalid("/callback/url", "a callback that is on goes somewhere");

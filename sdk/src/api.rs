@@ -27,6 +27,7 @@ pub mod schedules;
 pub mod settings;
 pub mod tags;
 pub mod templates;
+pub mod vendors;
 
 /// The kind of device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -235,6 +236,9 @@ pub struct PushRequest {
     /// The template's variables: variable → its text.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub values: std::collections::BTreeMap<String, String>,
+    /// Its road, and what is for vendors alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<vendors::VendorOptions>,
 }
 
 /// The answer to `POST /v1/pushes`: 202 when at least one target was accepted.

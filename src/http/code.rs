@@ -47,6 +47,7 @@ pub enum Code {
     TtlOutOfRange,
     LaneInvalid,
     CollapseKeyInvalid,
+    VendorOptionsInvalid,
     IdempotencyKeyInvalid,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -154,6 +155,7 @@ impl Code {
         Self::TtlOutOfRange,
         Self::LaneInvalid,
         Self::CollapseKeyInvalid,
+        Self::VendorOptionsInvalid,
         Self::IdempotencyKeyInvalid,
         Self::IdempotencyInFlight,
         Self::IdempotencyMismatch,
@@ -382,6 +384,9 @@ impl Code {
             Self::DataInvalid => ("data_invalid", 400, "The data is not a JSON object of bounded depth"),
             Self::TtlOutOfRange => ("ttl_out_of_range", 400, "The validity is longer than allowed"),
             Self::LaneInvalid => ("lane_invalid", 400, "The lane is not one that a caller may choose"),
+            Self::VendorOptionsInvalid => {
+                ("vendor_options_invalid", 400, "What the push says to vendors is not well formed")
+            }
             Self::CollapseKeyInvalid => ("collapse_key_invalid", 400, "The collapse key is not well formed"),
             Self::IdempotencyKeyInvalid => {
                 ("idempotency_key_invalid", 400, "The Idempotency-Key is not well formed")

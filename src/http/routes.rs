@@ -55,6 +55,7 @@ use Code::{
 use Code::{AudienceInvalid, TagInvalid, TagUnknown, TagsFull};
 use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
+use Code::VendorOptionsInvalid;
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
@@ -76,6 +77,7 @@ const PUSH: &[Code] = &[
     TtlOutOfRange,
     LaneInvalid,
     CollapseKeyInvalid,
+    VendorOptionsInvalid,
     IdempotencyKeyInvalid,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -100,6 +102,7 @@ const SCHEDULE: &[Code] = &[
     TtlOutOfRange,
     LaneInvalid,
     CollapseKeyInvalid,
+    VendorOptionsInvalid,
     IdempotencyKeyInvalid,
     IdempotencyMismatch,
     ScheduleInvalid,
@@ -118,6 +121,7 @@ const CAMPAIGN: &[Code] = &[
     DataInvalid,
     TtlOutOfRange,
     CollapseKeyInvalid,
+    VendorOptionsInvalid,
     TemplateUnknown,
     ListUnknown,
 ];

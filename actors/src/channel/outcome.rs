@@ -140,6 +140,12 @@ impl Refused {
         Self { is_unknown: true, ..Self::new(class, scope, code) }
     }
 
+    /// A gateway that did not say what became of a token: whether the vendor took it is unknown.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { is_ambiguous: true, ..Self::new(Class::Retry, Scope::Message, "unanswered") }
+    }
+
     #[must_use]
     pub fn because(self, text: impl Into<String>) -> Self {
         Self { text: cut(text.into(), TEXT_BYTES_MAX), ..self }

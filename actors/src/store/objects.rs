@@ -40,6 +40,10 @@ pub enum Kind {
     List = 7,
     /// How far receipts have come on a road.
     Receipt = 8,
+    /// What an app's owner gave for a vendor, under the vendor's name.
+    Channel = 9,
+    /// What the channel to a vendor must not forget: ids begin with the vendor's name.
+    ChannelState = 10,
 }
 
 /// An object as it is kept.
@@ -114,14 +118,19 @@ const AUDIT_KEEP: Ttl = Ttl::from_secs(366 * 86_400);
 type OfApp = BTreeMap<(u8, Box<str>), Stored>;
 
 #[derive(Default)]
-pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Roads);
+pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Told);
 
-/// Told when something changed by which receipts go: endpoints or settings, of any app.
-struct Roads(watch::Sender<()>);
+/// Told when something changed, of any app.
+struct Told {
+    /// By which receipts go: endpoints or settings.
+    roads: watch::Sender<()>,
+    /// Setups for vendors.
+    channels: watch::Sender<()>,
+}
 
-impl Default for Roads {
+impl Default for Told {
     fn default() -> Self {
-        Self(watch::Sender::new(()))
+        Self { roads: watch::Sender::new(()), channels: watch::Sender::new(()) }
     }
 }
 
@@ -164,8 +173,10 @@ impl Objects {
             None => objects.remove(&at),
         };
         drop(apps);
-        if matches!(kind, Kind::Endpoint | Kind::Settings) {
-            self.1.0.send_replace(());
+        match kind {
+            Kind::Endpoint | Kind::Settings => self.1.roads.send_replace(()),
+            Kind::Channel => self.1.channels.send_replace(()),
+            _ => {}
         }
     }
 }
@@ -276,7 +287,13 @@ impl Store {
     /// Marked when endpoints or settings change, of any app.
     #[must_use]
     pub(crate) fn roads_changed(&self) -> watch::Receiver<()> {
-        self.0.shared.objects.1.0.subscribe()
+        self.0.shared.objects.1.roads.subscribe()
+    }
+
+    /// Marked when setups for vendors change, of any app.
+    #[must_use]
+    pub(crate) fn channels_changed(&self) -> watch::Receiver<()> {
+        self.0.shared.objects.1.channels.subscribe()
     }
 
     #[must_use]
@@ -343,7 +360,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 8] = [
+    const KINDS: [Kind; 10] = [
         Kind::Template,
         Kind::Campaign,
         Kind::Schedule,
@@ -352,6 +369,8 @@ mod tests {
         Kind::Settings,
         Kind::List,
         Kind::Receipt,
+        Kind::Channel,
+        Kind::ChannelState,
     ];
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Look;
 use super::templates::ChannelBreach;
+use super::vendors::VendorOptions;
 use crate::ids::{DeviceId, UserId};
 use crate::time::Timestamp;
 
@@ -50,6 +51,9 @@ pub struct CreateCampaign {
     /// a list alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse_key: Option<String>,
+    /// Its road, and what is for vendors alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorOptions>,
     /// As fast as it goes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<CampaignPace>,
