@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod order;
 mod push;
+mod routing;
 pub mod revoke;
 
 pub mod analysis;

@@ -23,6 +23,7 @@ pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
 pub use carillon_sdk::vendor::{Category, Level};
 pub use self::quota::{Limit, Of, QuotaView, Sort};
+pub(crate) use self::setup::is_enabled;
 pub use self::setup::{Draft, Error, SetupView, Setups};
 pub(crate) use self::state::Board;
 pub use self::state::{AccessView, BreakerView, LastError, State, Tested};

@@ -10,6 +10,7 @@ mod port;
 mod broadcasts;
 mod credential;
 mod decided;
+mod errands;
 mod directory;
 mod feed;
 mod idempotency;
@@ -27,6 +28,7 @@ mod reading;
 mod recover;
 mod registry;
 mod revokes;
+mod roads;
 mod seal;
 mod sessions;
 mod shared;
@@ -142,6 +144,8 @@ pub struct DueHint {
     pub due: Due,
     /// The place before this one in the same queue: a session that did not see it has a gap.
     pub prev: Seq,
+    /// It was held back, and is behind where the session stands: due all the same.
+    pub is_again: bool,
 }
 
 /// What a new session finds.
