@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::{Asked, Reply};
+
 /// Requests kept; the oldest go first. What was taken is kept in full.
 const REQUESTS_MAX: usize = 10_000;
 
@@ -54,6 +56,24 @@ impl Capture {
         requests.push_back(captured);
     }
 
+    /// A request as it was heard, with what it was answered.
+    pub fn heard(&self, vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) {
+        let shown = asked.headers.iter().map(|(name, value)| {
+            let is_secret = matches!(name.as_str(), "authorization" | "authtoken" | "auth_token");
+            let kept = if is_secret { 12 } else { value.len() };
+            (name.clone(), value.chars().take(kept).collect())
+        });
+        self.request(Captured {
+            vendor,
+            at,
+            method: asked.method.clone(),
+            path: asked.path.clone(),
+            headers: shown.collect(),
+            body: readable(asked),
+            status: reply.status(),
+        });
+    }
+
     pub fn take(&self, taken: Taken) {
         self.taken.lock().push(taken);
     }
@@ -77,4 +97,13 @@ impl Capture {
         self.requests.lock().clear();
         self.taken.lock().clear();
     }
+}
+
+fn readable(asked: &Asked) -> Value {
+    let kind = asked.header("content-type").unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        let fields = asked.form().into_iter().map(|(name, value)| (name, Value::String(value)));
+        return Value::Object(fields.collect());
+    }
+    asked.json().unwrap_or_else(|| asked.body.len().into())
 }

@@ -13,11 +13,21 @@
 //! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
 
 mod capture;
+mod course;
 mod fate;
+mod issued;
+mod oppo;
+mod outbox;
 mod simulator;
+mod vivo;
 mod world;
+mod xiaomi;
 
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
+pub use self::oppo::Oppo;
+pub use self::outbox::{Letter, Outbox};
 pub use self::simulator::{Asked, Reply, Simulator};
+pub use self::vivo::Vivo;
 pub use self::world::{Condition, Quotas, World};
+pub use self::xiaomi::Xiaomi;

@@ -93,6 +93,15 @@ impl Reply {
         Self::Answer { status, headers, body: body.into() }
     }
 
+    /// 0 when nothing is answered.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Answer { status, .. } | Self::Half { status, .. } | Self::Goaway { status, .. } => *status,
+            Self::Silence | Self::Cut => 0,
+        }
+    }
+
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         if let Self::Answer { headers, .. } | Self::Half { headers, .. } | Self::Goaway { headers, .. } =

@@ -6,7 +6,7 @@ use carillon_actors::clock::Clock;
 use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
 
-use super::{Capture, Fate, fate_of};
+use super::{Capture, Fate, Outbox, fate_of};
 
 /// What a vendor does as a whole, until it is set otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub struct Quotas {
 
 pub struct World {
     pub capture: Capture,
+    /// Receipts to be posted back.
+    pub outbox: Outbox,
     pub clock: Clock,
     /// Lets through what the documents leave unsure.
     pub is_lenient: bool,
@@ -62,6 +64,7 @@ impl World {
     pub fn new(clock: Clock, is_lenient: bool) -> Self {
         Self {
             capture: Capture::default(),
+            outbox: Outbox::default(),
             clock,
             is_lenient,
             offsets: Mutex::default(),

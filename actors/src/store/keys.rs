@@ -26,6 +26,7 @@ pub(super) const DEVICE: u8 = b'V';
 pub(super) const USER: u8 = b'W';
 pub(super) const MARKS: u8 = b'b';
 pub(super) const CURSOR: u8 = b'c';
+pub(super) const TOKENS: u8 = b'k';
 pub(super) const DEVICE_PENDING: u8 = b'd';
 pub(super) const REPEAT: u8 = b'm';
 pub(super) const SEQ: u8 = b'q';
@@ -75,6 +76,43 @@ pub(super) fn device(device: Device) -> Key {
 pub(super) fn parse_device(key: &[u8]) -> Option<Device> {
     let [app, ordinal] = numbers(key)?;
     Some(Device { app: App(app), ordinal })
+}
+
+/// Kinds of row under [`TOKENS`]: the tokens there are, and what was done to them.
+const HELD: u8 = 1;
+const LEDGER: u8 = 2;
+
+/// A device's token of a vendor.
+#[must_use]
+pub(super) fn token(device: Device, vendor: Vendor) -> Key {
+    key(TOKENS, &[&[HELD], &device.app.0.to_be_bytes(), &device.ordinal.to_be_bytes(), &[vendor as u8]])
+}
+
+/// Every token of every device, from (inclusive) to (exclusive).
+#[must_use]
+pub(super) fn all_tokens() -> (Key, Key) {
+    (key(TOKENS, &[&[HELD]]), key(TOKENS, &[&[HELD + 1]]))
+}
+
+#[must_use]
+pub(super) fn parse_token(key: &[u8]) -> Option<(Device, Vendor)> {
+    let (app, rest) = key.get(2..)?.split_first_chunk::<4>()?;
+    let (ordinal, vendor) = rest.split_first_chunk::<4>()?;
+    let device = Device { app: App(u32::from_be_bytes(*app)), ordinal: u32::from_be_bytes(*ordinal) };
+    Some((device, Vendor::from_code(*vendor.first()?)?))
+}
+
+/// What was done to a device's tokens, in order.
+#[must_use]
+pub(super) fn ledger(device: Device, seq: Seq) -> Key {
+    let (app, ordinal) = (device.app.0.to_be_bytes(), device.ordinal.to_be_bytes());
+    key(TOKENS, &[&[LEDGER], &app, &ordinal, &seq.0.to_be_bytes()])
+}
+
+/// All of it.
+#[must_use]
+pub(super) fn whole_ledger(device: Device) -> (Key, Key) {
+    (ledger(device, Seq(0)), ledger(device, Seq(u64::MAX)))
 }
 
 #[must_use]

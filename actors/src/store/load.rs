@@ -20,6 +20,7 @@ use super::rows::{
 };
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
+use super::tokens::{Found, old_tokens};
 use super::work::Work;
 use super::{Idempotency, OpenError};
 use crate::audience::Audience;
@@ -83,8 +84,18 @@ pub(super) fn load(
     for (no, (rows, _)) in loaded.iter().enumerate() {
         users(shared, rows).map_err(damaged(no))?;
     }
-    for (no, (rows, _)) in loaded.iter().enumerate() {
+    for (no, (rows, _)) in loaded.iter_mut().enumerate() {
         devices(shared, rows).map_err(damaged(no))?;
+    }
+    let mut tokens = Found::default();
+    for (no, (rows, _)) in loaded.iter().enumerate() {
+        tokens.read(shared, rows).map_err(damaged(no))?;
+    }
+    for device in tokens.losers {
+        let (rows, _) = &mut loaded[shared.partition_of_device(device.0)];
+        let mut batch = super::disk::Batch::default();
+        batch.delete(keys::token(device.0, device.1));
+        rows.commit(&batch).map_err(damaged(shared.partition_of_device(device.0)))?;
     }
     // What waits is most of it, and each partition's its own.
     std::thread::scope(|scope| {
@@ -229,15 +240,27 @@ fn users(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
     })
 }
 
-fn devices(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+fn devices(shared: &Shared, rows: &mut Rows) -> Result<(), Failed> {
+    // A build before this kept a device's tokens in its row.
+    let mut moved = super::disk::Batch::default();
     each(rows, keys::DEVICE, |key, value| {
         let device = keys::parse_device(key).ok_or_else(no_key)?;
         shared.tenants.skip(device.app);
+        let mut row = decode::<Option<DeviceRow>>(value)?;
+        if let Some(row) = &mut row
+            && !row.vendor.is_empty()
+        {
+            for (vendor, token) in old_tokens(row) {
+                moved.put(keys::token(device, vendor), encode(&token));
+            }
+            moved.put(keys::Key::from_slice(key), encode(&Some(&*row)));
+        }
         if let Some(people) = shared.tenants.get(device.app) {
-            people.restore(device.ordinal, decode::<Option<DeviceRow>>(value)?);
+            people.restore(device.ordinal, row);
         }
         Ok(())
-    })
+    })?;
+    if moved.is_empty() { Ok(()) } else { rows.commit(&moved) }
 }
 
 fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(), Failed> {

@@ -210,6 +210,17 @@ impl Partition {
             Write::Errands(op) => self.errands(op, work)?,
             Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
             Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
+            Write::Tokens { app, tokens, by, reply } => self.keep_tokens(app, tokens, &by, reply, work)?,
+            Write::TokenMoved(moved) => self.token_moved(&moved, work)?,
+            Write::DropToken { device, vendor, token, dead_since, why, reply } => {
+                let dropped = self.drop_token(device, vendor, token.as_deref(), dead_since, &why, work)?;
+                work.answer(reply, dropped);
+            }
+            Write::Delete { device, nonce, reply } => {
+                Self::note_nonce(work, nonce);
+                self.forget_tokens(device, work)?;
+                self.delete(device, reply, work);
+            }
             other => self.keep(other, work),
         }
         Ok(())

@@ -263,7 +263,7 @@ pub(super) struct DeviceRow {
     pub registered_at: Timestamp,
     /// Seconds since 1970; 0 never.
     pub last_seen_s: u32,
-    /// Channel → token.
+    /// Channel → token, in a row of a build that kept them here; empty since.
     pub vendor: BTreeMap<String, String>,
     /// In alphabetical order.
     #[serde(default)]

@@ -22,6 +22,7 @@ use super::rows::{Devices, DeviceRow, PendingRow};
 use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
+use super::tokens::{By, Dropped, LedgerEntry, Moved, NewToken, TokenInfo, TokenKept};
 use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
@@ -136,11 +137,24 @@ pub(super) enum Write {
         before: Option<User>,
         reply: Reply<Option<User>>,
     },
-    VendorToken {
+    /// One outcome a token, in their order; all of this partition.
+    Tokens {
+        app: App,
+        tokens: Vec<NewToken>,
+        by: By,
+        reply: Reply<Vec<TokenKept>>,
+    },
+    /// A device of this partition lost its token to another device.
+    TokenMoved(Box<Moved>),
+    /// True when it was there.
+    DropToken {
         device: Device,
-        channel: String,
-        token: String,
-        reply: Reply<()>,
+        vendor: Vendor,
+        /// Only this one; whichever it has when none.
+        token: Option<String>,
+        dead_since: Option<Timestamp>,
+        why: Dropped,
+        reply: Reply<bool>,
     },
     /// One outcome a member, in their order; all of this partition.
     Tag {
@@ -288,6 +302,16 @@ pub(super) enum Later {
         ids: Vec<MessageId>,
         reply: Reply<Vec<Option<Origin>>>,
     },
+    /// Tokens of devices of this partition, one answer each.
+    Tokens {
+        of: Vec<(Device, Vendor)>,
+        reply: Reply<Vec<Option<TokenInfo>>>,
+    },
+    /// What was done to a device's tokens, the newest first.
+    Ledger {
+        device: Device,
+        reply: Reply<Vec<LedgerEntry>>,
+    },
     /// Answered when everything before it is in history.
     Settle {
         reply: Reply<()>,
@@ -335,6 +359,7 @@ impl Write {
             self,
             Self::Delete { .. }
                 | Self::List { .. }
+                | Self::TokenMoved(_)
                 | Self::Paid { .. }
                 | Self::Sweep { .. }
                 | Self::CloseMinutes { .. }
@@ -352,13 +377,14 @@ impl Write {
             Self::Tell { reply, .. } => refuse(reply, error),
             Self::RevokeTask { reply, .. } => refuse(reply, error),
             Self::TaskRevoked { reply, .. } | Self::Paid { reply } => refuse(reply, error),
-            Self::Join { .. } => {}
+            Self::Join { .. } | Self::TokenMoved(_) => {}
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
             Self::NameUser { reply, .. } => refuse(reply, error),
             Self::Bind { reply, .. } => refuse(reply, error),
             Self::List { reply, .. } => refuse(reply, error),
-            Self::VendorToken { reply, .. } => refuse(reply, error),
+            Self::Tokens { reply, .. } => refuse(reply, error),
+            Self::DropToken { reply, .. } => refuse(reply, error),
             Self::Tag { reply, .. } => refuse(reply, error),
             Self::Answer { reply, .. } => refuse(reply, error),
             Self::Nonce { reply, .. } => refuse(reply, error),
@@ -383,6 +409,8 @@ impl Later {
                 | Self::Audited { .. }
                 | Self::Tasks { .. }
                 | Self::Origins { .. }
+                | Self::Tokens { .. }
+                | Self::Ledger { .. }
                 | Self::Settle { .. }
         )
     }
@@ -402,6 +430,8 @@ impl Later {
             Self::Audited { reply, .. } => refuse(reply, error),
             Self::Tasks { reply, .. } => refuse(reply, error),
             Self::Origins { reply, .. } => refuse(reply, error),
+            Self::Tokens { reply, .. } => refuse(reply, error),
+            Self::Ledger { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
             Self::Withdraw { reply, .. } => refuse(reply, error),
             Self::WithdrawFrom { reply, .. } => refuse(reply, error),

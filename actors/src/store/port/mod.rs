@@ -11,6 +11,7 @@ mod revoke;
 mod sessions;
 mod tags;
 mod time;
+mod tokens;
 
 use carillon_sdk::Timestamp;
 use tokio::sync::oneshot;

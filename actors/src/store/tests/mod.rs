@@ -15,3 +15,4 @@ mod restart;
 mod revokes;
 mod sled_guards;
 mod tasks;
+mod tokens;
