@@ -8,8 +8,8 @@
 pub mod engine;
 pub mod order;
 mod push;
-mod routing;
 pub mod revoke;
+mod routing;
 
 pub mod analysis;
 pub mod audience;

@@ -110,6 +110,9 @@ mod tests {
             ..Options::default()
         };
         let wish = Wish::of(&routing, &options);
-        assert_eq!(wish, Wish { route: Route::VendorAfter, after: Ttl::from_secs(7), fallback: Fallback::None });
+        assert_eq!(
+            wish,
+            Wish { route: Route::VendorAfter, after: Ttl::from_secs(7), fallback: Fallback::None }
+        );
     }
 }

@@ -171,8 +171,7 @@ impl Partition {
                 };
                 let mut desk = Desk { rows: &self.rows, people: &people, work };
                 let roads = shared.roads(&message);
-                let outcomes =
-                    self.pending.enqueue(&mut desk, &message, &targets, roads.as_ref(), draw)?;
+                let outcomes = self.pending.enqueue(&mut desk, &message, &targets, roads.as_ref(), draw)?;
                 work.answer(reply, outcomes);
             }
             Write::Broadcast { message, audience, nonce, reply } => {

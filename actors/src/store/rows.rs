@@ -50,12 +50,7 @@ impl PendingRow {
         !self.acked.is_empty() && self.listed.iter().all(|device| self.acked.contains(device))
     }
 
-    /// Whether a place in a user's queue is due to a device now bound to that user.
-    #[must_use]
-    pub(super) fn is_due_to(&self, device: u32) -> bool {
-        !self.held.contains(&device) && self.waits_for(device)
-    }
-
+    /// Whether a place in a user's queue waits for a device now bound to that user.
     fn waits_for(&self, device: u32) -> bool {
         !self.acked.contains(&device) && (self.acked.is_empty() || self.listed.contains(&device))
     }

@@ -18,7 +18,7 @@ use super::keys::Key;
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::revokes::Revoked;
-use super::rows::{Devices, DeviceRow, PendingRow};
+use super::rows::{DeviceRow, Devices, PendingRow};
 use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};

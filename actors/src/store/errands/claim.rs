@@ -98,8 +98,8 @@ impl Partition {
         let message = decode::<MessageRow>(&bytes)?.message;
         let unbound = matches!(key.owner, Owner::User(user) if people.bound_user(key.device) != Some(user));
         let carrier = people.carrier(key.device);
-        let is_carried = carrier == Some(key.vendor)
-            && self.shared.roads_of(app).is_some_and(|of| of.has(key.vendor));
+        let is_carried =
+            carrier == Some(key.vendor) && self.shared.roads_of(app).is_some_and(|of| of.has(key.vendor));
         if unbound || !is_carried {
             work.batch.delete(stored);
             self.reroute(people, key, place, &message, unbound, work);

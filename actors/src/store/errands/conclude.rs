@@ -20,11 +20,7 @@ use crate::store::work::{Again, Story, Work};
 
 impl Partition {
     /// All in the commit in hand: the verdict, and the errand's row with it.
-    pub(super) fn conclude_errands(
-        &mut self,
-        ends: Vec<(u64, End)>,
-        work: &mut Work,
-    ) -> Result<(), Failed> {
+    pub(super) fn conclude_errands(&mut self, ends: Vec<(u64, End)>, work: &mut Work) -> Result<(), Failed> {
         let mut bulk = Vec::new();
         for (number, end) in ends {
             let Some(Held { app, key, row }) = self.outs.put_back(number) else {

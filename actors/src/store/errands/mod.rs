@@ -34,11 +34,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::Error;
 use super::disk::Failed;
 use super::keys::{self, Key};
 use super::partition::Partition;
 use super::work::{Reply, Work};
-use super::Error;
 use crate::channel::{End, ErrandLane};
 use crate::model::{App, Device, Message, Owner, Seq};
 
@@ -70,12 +70,28 @@ pub(super) struct ErrandKey {
 
 /// What a partition is asked about errands.
 pub(super) enum ErrandOp {
-    Claim { app: App, vendor: Vendor, lane: ErrandLane, max: usize, reply: Reply<Given> },
-    Conclude { ends: Vec<(u64, End)>, reply: Reply<()> },
+    Claim {
+        app: App,
+        vendor: Vendor,
+        lane: ErrandLane,
+        max: usize,
+        reply: Reply<Given>,
+    },
+    Conclude {
+        ends: Vec<(u64, End)>,
+        reply: Reply<()>,
+    },
     /// Whatever an earlier life of the channel had out is due again.
-    Reclaim { app: App, vendor: Vendor, reply: Reply<()> },
+    Reclaim {
+        app: App,
+        vendor: Vendor,
+        reply: Reply<()>,
+    },
     /// What waits for an owner may have a new road to a device: nobody waits for this.
-    Route { owner: Owner, device: Device },
+    Route {
+        owner: Owner,
+        device: Device,
+    },
 }
 
 impl ErrandOp {

@@ -4,7 +4,7 @@ use carillon_sdk::api::Step;
 use carillon_sdk::wire::Lane;
 use smallvec::SmallVec;
 
-use super::{ErrandKey, ErrandRow};
+use super::{ErrandKey, ErrandOp, ErrandRow};
 use crate::model::{App, Device, Owner, Seq};
 use crate::routing::{Road, Wait};
 use crate::store::directory::OfApp;
@@ -15,7 +15,7 @@ use crate::store::partition::Partition;
 use crate::store::pending::Desk;
 use crate::store::roads::Roads;
 use crate::store::rows::{Devices, MessageRow, PendingRow, decode, encode};
-use crate::store::work::{Story, Work};
+use crate::store::work::{Op, Story, Work, Write};
 
 /// The roads to a place's devices, chosen before it is written.
 #[derive(Default)]
@@ -61,8 +61,7 @@ pub(in crate::store) fn send_out(
         };
         if let Some(vendor) = vendor {
             let due = wait.map_or(now, |Wait { after, .. }| now + after);
-            let key =
-                ErrandKey { vendor, is_urgent, due, seq: placed.seq, owner: placed.owner, device };
+            let key = ErrandKey { vendor, is_urgent, due, seq: placed.seq, owner: placed.owner, device };
             let waits_ms = wait.filter(|wait| wait.unless_online).map(|wait| wait.after.as_millis());
             let row =
                 ErrandRow { expires_at: placed.row.expires_at, lane: placed.lane, attempts: 0, waits_ms };
@@ -101,6 +100,18 @@ impl Work {
 }
 
 impl Partition {
+    /// The device has a token it had not: what waits for it, or for its user, takes its road.
+    pub(in crate::store) fn route_anew(&mut self, device: Device, work: &mut Work) -> Result<(), Failed> {
+        self.route_waiting(Owner::Device(device), device, work)?;
+        let user = self.people(device.app).and_then(|people| people.bound_user(device.ordinal));
+        if let Some(user) = user.map(Owner::User) {
+            let partition = self.shared.partition_of(user);
+            let route = Op::Write(Write::Errands(ErrandOp::Route { owner: user, device }));
+            work.follow_ups.push((partition, route));
+        }
+        Ok(())
+    }
+
     /// The device has a token it had not, or a user: what waits there takes its road now.
     pub(in crate::store) fn route_waiting(
         &mut self,

@@ -23,15 +23,8 @@ pub(in crate::store) enum Mark {
 }
 
 impl Mark {
-    pub(in crate::store) const ALL: [Self; 7] = [
-        Self::Targets,
-        Self::Released,
-        Self::Sent,
-        Self::Settled,
-        Self::Rejected,
-        Self::Handed,
-        Self::Held,
-    ];
+    pub(in crate::store) const ALL: [Self; 7] =
+        [Self::Targets, Self::Released, Self::Sent, Self::Settled, Self::Rejected, Self::Handed, Self::Held];
 
     #[must_use]
     pub(in crate::store) fn from_code(code: u8) -> Option<Self> {

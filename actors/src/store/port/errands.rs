@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::super::errands::{ErrandOp, Given, Out};
 use super::super::work::Write;
-use super::super::{Dropped, Error, Store};
+use super::super::{By, Dropped, Error, Store};
 use crate::channel::{Claimed, End, Errand, ErrandId, ErrandLane, Errands, Works};
 use crate::model::{App, Device};
 
@@ -146,7 +146,15 @@ impl OfChannel {
         }
         // The token first: should the process end in between, the message finds its other road.
         for (device, token, dead_since, code) in dead {
-            self.store.drop_token(device, self.vendor, &token, dead_since, Dropped::Vendor(code)).await?;
+            self.store
+                .drop_token(
+                    device,
+                    self.vendor,
+                    &token,
+                    dead_since,
+                    Dropped { by: By::Vendor, why: Some(code) },
+                )
+                .await?;
         }
         for (partition, ends) in shares.into_iter().enumerate() {
             if !ends.is_empty() {

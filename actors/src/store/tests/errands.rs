@@ -49,9 +49,10 @@ impl Bench {
     }
 
     fn steps(&self, device: Device, id: MessageId) -> Vec<(String, Option<String>, Option<String>)> {
-        let view = wait(self.store().message_view(device.app, id, None, 100)).unwrap().unwrap();
+        let view = wait(self.store().message(device.app, id, None, 100)).unwrap().unwrap();
         let name = self.store().device_info(device).unwrap().device_id;
-        let target = view.targets.into_iter().find(|target| target.device_id.as_ref() == Some(&name)).unwrap();
+        let target =
+            view.targets.into_iter().find(|target| target.device_id.as_ref() == Some(&name)).unwrap();
         let text = |step| serde_json::to_value(step).unwrap().as_str().unwrap().to_owned();
         target.steps.into_iter().map(|step| (text(step.step), step.channel, step.reason)).collect()
     }
@@ -85,7 +86,8 @@ fn a_device_with_a_token_gets_it_by_its_vendor_and_by_no_socket() {
         assert!(claim(&channel).errands.is_empty(), "it is out");
         end(&channel, errand.id, End::HandedOver { vendor_id: Some("v1".to_owned()) });
         assert_eq!(bench.counts(app, id), [("handed_over".to_owned(), 1)]);
-        let steps: Vec<_> = bench.steps(phone, id).into_iter().map(|(step, channel, _)| (step, channel)).collect();
+        let steps: Vec<_> =
+            bench.steps(phone, id).into_iter().map(|(step, channel, _)| (step, channel)).collect();
         let fcm = Some("fcm".to_owned());
         assert_eq!(steps[0], ("accepted".to_owned(), None));
         assert_eq!(steps[1], ("routed".to_owned(), fcm.clone()));
