@@ -4,8 +4,10 @@
 mod gateway;
 mod options;
 mod outcome;
+mod receipt;
 
 mod keep;
+mod proving;
 mod setup;
 mod state;
 mod trial;
@@ -22,6 +24,7 @@ pub use self::gateway::{Access, Address, Gateway, Gateways, Invalid, Manners, Pa
 pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
 pub use self::quota::{Limit, Of, QuotaView, Sort};
+pub use self::receipt::{BadPost, News, Receipt, ReceiptPost};
 pub(crate) use self::setup::is_enabled;
 pub use self::setup::{Draft, Error, SetupView, Setups};
 pub(crate) use self::state::Board;

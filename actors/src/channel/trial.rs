@@ -6,8 +6,8 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Ttl, Vendor};
 
 use super::setup::{Error, Setups};
-use super::{Access, AccessView, Address, Options, Parcel, Refused, State, Tested, keep};
-use crate::engine::Engine;
+use super::{Access, AccessView, Address, Gateway, Options, Parcel, Refused, State, Tested, keep};
+use crate::engine::{Engine, Shared};
 use crate::model::{App, Message, PushType};
 
 /// How long a vendor may go on trying to show a message that was a trial.
@@ -41,12 +41,23 @@ impl Engine {
             },
         };
         keep::keep_access(shared, app, vendor, &opened.generation, &access).await?;
-        let view = Ok(AccessView::Held { ends_at: access.ends_at });
-        let Some(token) = token else { return Ok(Tested { access: view, sent: None }) };
-        let outcomes = gateway.send(access, parcel(app, token, shared.clock.now())).await;
-        let sent = outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into());
-        Ok(Tested { access: view, sent: Some(sent) })
+        Ok(tried(gateway.as_ref(), access, app, token, shared).await)
     }
+}
+
+/// What a vendor that gives access says of a message to this token.
+pub(super) async fn tried(
+    gateway: &dyn Gateway,
+    access: Access,
+    app: App,
+    token: Option<String>,
+    shared: &Shared,
+) -> Tested {
+    let view = Ok(AccessView::Held { ends_at: access.ends_at });
+    let Some(token) = token else { return Tested { access: view, sent: None } };
+    let outcomes = gateway.send(access, parcel(app, token, shared.clock.now())).await;
+    let sent = outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into());
+    Tested { access: view, sent: Some(sent) }
 }
 
 fn is_good(access: &Access, now: Timestamp) -> bool {
