@@ -40,6 +40,7 @@ pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
 pub use self::quota::{Limit, Of, QuotaView, Sort};
 pub use self::receipt::{BadPost, News, Receipt, ReceiptPost};
+pub(crate) use self::setup::is_enabled;
 pub use self::setup::{Draft, Error, SetupView, Setups};
 pub(crate) use self::state::Board;
 pub use self::state::{AccessView, BreakerView, LastError, State, Tested};
