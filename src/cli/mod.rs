@@ -49,7 +49,7 @@ pub enum Command {
     Push(push::Args),
     /// Send a message to many, to each in its own words
     Batch(batch::Args),
-    /// Be a device: print each message that arrives
+    /// Be a device: print each message that arrives; or show, import and export devices' tokens
     Device(device::Args),
     /// The story of a message: each step, each device
     Message(message::Args),

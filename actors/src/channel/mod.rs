@@ -21,12 +21,12 @@ pub(crate) mod fake;
 pub use self::gateway::{Access, Address, Gateway, Gateways, Invalid, Manners, Parcel, Setup};
 pub use self::options::{Activity, Options};
 pub use self::outcome::{Accepted, Class, Outcome, Pause, Refused, Scope};
-pub use carillon_sdk::vendor::{Category, Level};
 pub use self::quota::{Limit, Of, QuotaView, Sort};
 pub use self::setup::{Draft, Error, SetupView, Setups};
 pub(crate) use self::state::Board;
 pub use self::state::{AccessView, BreakerView, LastError, State, Tested};
 pub use self::work::{Claimed, End, Errand, ErrandId, ErrandLane, Errands, Works};
+pub use carillon_sdk::vendor::{Category, Level};
 
 /// How the server goes about its channels.
 #[derive(Debug, Clone, Default)]

@@ -30,6 +30,7 @@ mod schedules;
 mod settings;
 mod tags;
 mod templates;
+mod tokens;
 
 pub use events::EventsQuery;
 
@@ -38,6 +39,7 @@ pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 pub use self::revokes::RevokeFrom;
 pub use self::tags::MemberForm;
+pub use self::tokens::{TokenExport, TokenForm};
 
 #[cfg(test)]
 mod tests;
