@@ -14,7 +14,7 @@ use super::super::out;
 use super::super::server::{ServerArgs, failure};
 
 #[derive(Debug, clap::Args)]
-pub struct Show {
+pub(super) struct Show {
     #[arg(value_name = "DEVICE")]
     device: DeviceId,
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub struct Show {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Import {
+pub(super) struct Import {
     /// A JSON object a line, or CSV with a header: channel, token, device_id, platform, maker,
     /// user_id, registered_at
     #[arg(value_name = "FILE")]
@@ -44,7 +44,7 @@ pub struct Import {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Export {
+pub(super) struct Export {
     /// Where to write them: a file that is not there yet; stdout when absent
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -65,7 +65,7 @@ enum FormArg {
 }
 
 impl Show {
-    pub async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let tokens = self.server.connect()?.client.device_tokens(&self.device).await.map_err(failure)?;
         if self.json {
             return out::json(&tokens);
@@ -108,7 +108,7 @@ fn printable(text: &str) -> String {
 }
 
 impl Import {
-    pub async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let form = form_of(self.form, Some(&self.file));
         let bytes = std::fs::read(&self.file)
             .map_err(|error| Failure::new(Code::Usage, format!("read {}: {error}", self.file.display())))?;
@@ -129,7 +129,7 @@ impl Import {
 }
 
 impl Export {
-    pub async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let form = form_of(self.form, self.file.as_deref());
         let written = |error: io::Error| Failure::new(Code::Failure, format!("write tokens: {error}"));
         let mut to: Box<dyn Write> =
