@@ -26,6 +26,7 @@ fn every_line_of_the_manual_is_understood() {
         "carillon push --all --title t",
         "carillon device --user u --count 1 --timeout 30s --transport ws-text --no-ack --json",
         "carillon device --credential f --device-id d --transport tls",
+        "carillon device watch phone-1 --since 7 --count 3 --json",
         "carillon message 0190b5a0-0000-7000-8000-000000000000 --json",
         "carillon stats --last 1d --granularity hour --group-by platform,push_type --json",
         "carillon schedule create --user a --title t --at 2026-12-01T09:00:00+08:00 --missed skip --name n",
