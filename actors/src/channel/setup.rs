@@ -361,6 +361,11 @@ impl Row {
 }
 
 /// None, with a word in the log, when it cannot be read.
+/// Whether a setup, as it is kept, is switched on.
+pub(crate) fn is_enabled(bytes: &[u8]) -> bool {
+    read::<Row>(bytes).is_some_and(|row| row.enabled)
+}
+
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes)
         .inspect_err(|error| tracing::error!(%error, "a vendor's setup cannot be read"))

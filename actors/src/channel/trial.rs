@@ -5,8 +5,10 @@ use std::sync::Arc;
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Ttl, Vendor};
 
+use super::actor::Mended;
+use super::office::Tried;
 use super::setup::{Error, Setups};
-use super::{Access, AccessView, Address, Gateway, Options, Parcel, Refused, State, Tested, keep};
+use super::{Access, AccessView, Address, Gateway, Options, Outcome, Parcel, Refused, State, Tested, keep};
 use crate::engine::{Engine, Shared};
 use crate::model::{App, Message, PushType};
 
@@ -17,7 +19,7 @@ impl Engine {
     /// How a channel fares; none when the app has no setup for the vendor, or it is turned off.
     #[must_use]
     pub fn channel_state(&self, app: App, vendor: Vendor) -> Option<State> {
-        self.shared().channel_board.get(app, vendor)
+        self.shared().channel_board.get((app, vendor))
     }
 
     /// Asks the vendor for access with the app's setup, turned off or not, and, with a token, sends
@@ -41,7 +43,12 @@ impl Engine {
             },
         };
         keep::keep_access(shared, app, vendor, &opened.generation, &access).await?;
-        Ok(tried(gateway.as_ref(), access, app, token, shared).await)
+        let tested = tried(gateway.as_ref(), access.clone(), app, token, shared).await;
+        if !matches!(tested.sent, Some(Outcome::Refused(_))) {
+            let mended = Mended { access, sent: tested.sent.is_some() };
+            shared.channel_board.tell(Tried { key: (app, vendor), mended });
+        }
+        Ok(tested)
     }
 }
 
