@@ -2,6 +2,7 @@
 //! known of other devices.
 
 mod tokens;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What becomes of a device's messages, as it happens
+    Watch(watch::Args),
     /// The tokens phone makers' channels call a device by, and what was done to them
     Tokens(tokens::Show),
     /// Take in the tokens of a file
@@ -111,6 +114,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Tokens(show)) => show.run().await,
         Some(Command::Import(import)) => import.run().await,
         Some(Command::Export(export)) => export.run().await,
+        Some(Command::Watch(args)) => watch::run(args).await,
         None => be(args.being).await,
     }
 }

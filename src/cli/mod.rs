@@ -26,6 +26,7 @@ pub mod tag;
 pub mod task;
 pub mod template;
 pub mod token;
+pub mod vendor;
 
 use clap::{Parser, Subcommand};
 
@@ -50,7 +51,7 @@ pub enum Command {
     /// Send a message to many, to each in its own words
     Batch(batch::Args),
     /// Be a device: print each message that arrives; or show, import and export devices' tokens
-    Device(device::Args),
+    Device(Box<device::Args>),
     /// The story of a message: each step, each device
     Message(message::Args),
     /// What happened, one device at a time; with --follow as it happens
@@ -77,6 +78,8 @@ pub enum Command {
     Schedule(schedule::Args),
     /// Read and change the app's settings
     Settings(settings::Args),
+    /// Phone makers' channels: set up, test, list, quota, rotate
+    Vendor(vendor::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

@@ -42,6 +42,8 @@ mod tags;
 mod templates;
 mod tokens;
 mod users;
+mod vendor_receipts;
+mod vendors;
 mod version;
 
 use std::io;
@@ -59,6 +61,7 @@ use carillon_sdk::KeyId;
 use carillon_sdk::api::DeviceAddresses;
 use tokio::sync::Semaphore;
 
+use crate::vendors::Ingress;
 use crate::{config, mpaas};
 pub use code::Code;
 pub use problem::Refused;
@@ -80,6 +83,7 @@ pub struct State {
     pub(crate) auth_failures: Buckets<IpAddr>,
     registering: Registering,
     spool: Spool,
+    pub(crate) ingress: Ingress,
     /// Seats of those who watch campaigns.
     watchers: Arc<Semaphore>,
 }
@@ -107,6 +111,7 @@ impl State {
             clients: Buckets::new(rates.client, rates.buckets_max),
             auth_failures: Buckets::new(rates.auth_failures, rates.buckets_max),
             registering: Registering::default(),
+            ingress: Ingress::default(),
         }
     }
 }
@@ -127,6 +132,7 @@ pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig
 pub fn begin_metrics() {
     manners::begin_metrics();
     mpaas::begin_metrics();
+    crate::vendors::begin_metrics();
 }
 
 /// How long an idle connection is kept for the caller's next request. Longer than what load

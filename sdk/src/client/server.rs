@@ -31,6 +31,7 @@ mod settings;
 mod tags;
 mod templates;
 mod tokens;
+mod vendors;
 
 pub use events::EventsQuery;
 
