@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::{Asked, Reply};
 
 /// Requests kept; the oldest go first. What was taken is kept in full.
 const REQUESTS_MAX: usize = 10_000;
@@ -54,6 +56,23 @@ impl Capture {
         requests.push_back(captured);
     }
 
+    /// Keeps a request together with its answer, as every simulator does at the end of `answer`.
+    pub fn heard(&self, vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) {
+        let headers = asked.headers.iter().map(|(name, value)| {
+            let shown = if name == "authorization" { cut(value) } else { value.clone() };
+            (name.clone(), shown)
+        });
+        self.request(Captured {
+            vendor,
+            at,
+            method: asked.method.clone(),
+            path: asked.path.clone(),
+            headers: headers.collect(),
+            body: body_of(asked),
+            status: reply.status(),
+        });
+    }
+
     pub fn take(&self, taken: Taken) {
         self.taken.lock().push(taken);
     }
@@ -77,4 +96,21 @@ impl Capture {
         self.requests.lock().clear();
         self.taken.lock().clear();
     }
+}
+
+/// The scheme and the beginning of what follows: enough to tell two apart.
+fn cut(value: &str) -> String {
+    let kept: String = value.chars().take(12).collect();
+    format!("{kept}…")
+}
+
+fn body_of(asked: &Asked) -> Value {
+    if let Some(body) = asked.json() {
+        return body;
+    }
+    let is_form = asked.header("content-type").is_some_and(|kind| kind.contains("x-www-form-urlencoded"));
+    if is_form {
+        return Value::Object(asked.form().into_iter().map(|(name, value)| (name, value.into())).collect());
+    }
+    json!({"bytes": asked.body.len()})
 }

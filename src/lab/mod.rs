@@ -12,12 +12,20 @@
 //! a quota spent, its clock ahead) is set in the [`World`]. A simulator checks signatures, expiry,
 //! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
 
+mod apns;
 mod capture;
 mod fate;
+mod fcm;
+mod jwt;
+mod keys;
 mod simulator;
+mod webpush;
 mod world;
 
+pub use self::apns::Apns;
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
+pub use self::fcm::Fcm;
 pub use self::simulator::{Asked, Reply, Simulator};
+pub use self::webpush::WebPush;
 pub use self::world::{Condition, Quotas, World};

@@ -62,6 +62,22 @@ pub trait Simulator: Send + Sync {
 }
 
 impl Asked {
+    /// A POST over HTTP/2 on the first connection, without a certificate: what a test asks.
+    #[must_use]
+    pub fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers: headers.iter().map(owned).collect(),
+            body: body.into(),
+            is_http2: true,
+            connection: 1,
+            certificate: None,
+        }
+    }
+
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -91,6 +107,34 @@ impl Reply {
         let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
         let body = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>");
         Self::Answer { status, headers, body: body.into() }
+    }
+
+    /// 0 when nothing is answered.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Answer { status, .. } | Self::Half { status, .. } | Self::Goaway { status, .. } => *status,
+            Self::Silence | Self::Cut => 0,
+        }
+    }
+
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Answer { headers, .. } | Self::Half { headers, .. } | Self::Goaway { headers, .. } => {
+                headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+            }
+            Self::Silence | Self::Cut => None,
+        }
+    }
+
+    /// Empty when nothing is answered.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Self::Answer { body, .. } | Self::Half { body, .. } | Self::Goaway { body, .. } => body,
+            Self::Silence | Self::Cut => &[],
+        }
     }
 
     #[must_use]
