@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::audience::Audience;
 use crate::campaign::Board;
+use crate::channel;
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::limits::Limits;
@@ -22,7 +23,7 @@ use crate::link::Arrival;
 use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
 use crate::receipts::{self, Gateway};
-use crate::root::{CrashKind, Finish, OpenReceipts, Root};
+use crate::root::{CrashKind, Finish, OpenChannels, OpenReceipts, Root};
 use crate::router::{Full, Router};
 use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
@@ -61,8 +62,18 @@ pub(crate) struct Shared {
     throws: AtomicU64,
     /// Set when the way out is open.
     receipts: OnceLock<(Arc<dyn Gateway>, receipts::Config)>,
+    /// Set when vendors may be spoken to.
+    channels: OnceLock<Channels>,
+    pub(crate) channel_board: channel::Board,
     exit: Exit,
     pub(crate) agenda: Agenda,
+}
+
+/// What channels need from outside.
+pub(crate) struct Channels {
+    pub(crate) gateways: Arc<dyn channel::Gateways>,
+    pub(crate) works: Arc<dyn channel::Works>,
+    pub(crate) config: channel::Config,
 }
 
 /// What ends the process: `std::process::exit`, or a test's own.
@@ -175,6 +186,9 @@ pub enum Kind {
     Campaigns,
     Campaign,
     Receipts,
+    /// The channels' supervisor, and one of them.
+    Channels,
+    Channel,
     Shard,
     User,
     Connection,
@@ -211,6 +225,8 @@ impl Kind {
             Self::Campaigns => "campaigns",
             Self::Campaign => "campaign",
             Self::Receipts => "receipts",
+            Self::Channels => "channels",
+            Self::Channel => "channel",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -284,6 +300,18 @@ impl Shared {
         self.receipts.get().map(|(gateway, _)| gateway)
     }
 
+    pub(crate) fn gateways(&self) -> Option<&Arc<dyn channel::Gateways>> {
+        self.channels.get().map(|channels| &channels.gateways)
+    }
+
+    pub(crate) fn works(&self) -> Option<&Arc<dyn channel::Works>> {
+        self.channels.get().map(|channels| &channels.works)
+    }
+
+    pub(crate) fn channels_config(&self) -> Option<&channel::Config> {
+        self.channels.get().map(|channels| &channels.config)
+    }
+
     pub(crate) fn receipts_config(&self) -> Option<&receipts::Config> {
         self.receipts.get().map(|(_, config)| config)
     }
@@ -353,6 +381,8 @@ impl Engine {
             dice: ahash::RandomState::new(),
             throws: AtomicU64::new(0),
             receipts: OnceLock::new(),
+            channels: OnceLock::new(),
+            channel_board: channel::Board::default(),
             exit,
             agenda: Agenda::default(),
         });
@@ -376,6 +406,22 @@ impl Engine {
             && root.try_send(OpenReceipts).is_err()
         {
             tracing::error!("receipts are not delivered: the root of the actors does not listen");
+        }
+    }
+
+    /// Lets vendors be spoken to: from now on setups are taken and channels run. Once; a second way
+    /// is not taken.
+    pub fn open_channels(
+        &self,
+        gateways: Arc<dyn channel::Gateways>,
+        works: Arc<dyn channel::Works>,
+        config: channel::Config,
+    ) {
+        if self.shared.channels.set(Channels { gateways, works, config }).is_ok()
+            && let Some(root) = self.shared.root.get()
+            && root.try_send(OpenChannels).is_err()
+        {
+            tracing::error!("no vendor is spoken to: the root of the actors does not listen");
         }
     }
 
@@ -522,9 +568,10 @@ impl Engine {
             }
         }
         let bound = Duration::from_millis(window.as_millis()) + DRAIN_GRACE;
-        let all = futures_util::future::join_all(done);
+        let all =
+            futures_util::future::join(futures_util::future::join_all(done), shared.channel_board.close());
         if tokio::time::timeout(bound, all).await.is_err() {
-            tracing::warn!("sessions were still open at the end of the drain");
+            tracing::warn!("sessions or calls to vendors were still open at the end of the drain");
         }
         // Goodbyes are read, and acks that were on their way come in.
         while_open(shared).await;

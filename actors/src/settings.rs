@@ -6,7 +6,7 @@
 mod callback_key;
 
 use bytes::Bytes;
-use carillon_sdk::Timestamp;
+use carillon_sdk::{Fallback, Route, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::callback_key::{CallbackKey, CallbackKeyView, KeyError, Signer, public_key};
@@ -15,7 +15,7 @@ use crate::model::App;
 use crate::store::{self, Audit, Change, Changed, Expect, Kind, Nonce};
 
 /// The id of the one object; what else an app has but once lies beside it.
-const SETTINGS: &str = "app";
+pub(crate) const SETTINGS: &str = "app";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -27,6 +27,7 @@ pub struct Settings {
     /// An IANA time zone: of schedules, and of the days of quiet hours and caps.
     pub time_zone: String,
     pub callback: Callback,
+    pub routing: Routing,
 }
 
 /// Pushes by API, on both faces.
@@ -38,6 +39,20 @@ pub struct PushApi {
     /// The owner's RSA public key, in PEM: kept and shown, as the mPaaS console does.
     pub public_key: Option<String>,
 }
+
+/// Which road a message takes where there are two, unless it says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Routing {
+    pub route: Route,
+    /// With `vendor_after`: so long our own socket has a message to itself. At least 1, at most
+    /// [`VENDOR_AFTER_S_MAX`].
+    pub vendor_after_s: u64,
+    pub fallback: Fallback,
+}
+
+/// A day: a message that may wait longer for its device is in no hurry for a vendor.
+pub const VENDOR_AFTER_S_MAX: u64 = 86_400;
 
 /// The mPaaS callback: receipts POSTed to a URL, signed with the app's callback key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,7 +82,14 @@ impl Default for Settings {
             push_api: PushApi::default(),
             time_zone: "UTC".to_owned(),
             callback: Callback::default(),
+            routing: Routing::default(),
         }
+    }
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { route: Route::default(), vendor_after_s: 30, fallback: Fallback::default() }
     }
 }
 
@@ -80,6 +102,15 @@ impl Default for PushApi {
 /// A change without a revision to hold on to is tried so often against others at work.
 const TRIES_MAX: u32 = 5;
 
+/// What is kept, or the defaults.
+pub(crate) fn read(stored: Option<store::Stored>) -> Settings {
+    let Some(stored) = stored else { return Settings::default() };
+    serde_json::from_slice(&stored.bytes).unwrap_or_else(|error| {
+        tracing::error!(%error, "the settings of an app cannot be read; the defaults hold");
+        Settings::default()
+    })
+}
+
 impl Engine {
     /// An app's settings, out of memory.
     #[must_use]
@@ -91,14 +122,9 @@ impl Engine {
     /// written any.
     #[must_use]
     pub fn settings_kept(&self, app: App) -> (Settings, u64) {
-        let Some(stored) = self.store().object(app, Kind::Settings, SETTINGS) else {
-            return (Settings::default(), 0);
-        };
-        let settings = serde_json::from_slice(&stored.bytes).unwrap_or_else(|error| {
-            tracing::error!(%error, "the settings of an app cannot be read; the defaults hold");
-            Settings::default()
-        });
-        (settings, stored.version)
+        let stored = self.store().object(app, Kind::Settings, SETTINGS);
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        (read(stored), version)
     }
 
     /// Puts `change` of the settings in place of what they are. With `revision`, only over that one.
@@ -140,6 +166,9 @@ impl Engine {
             && public_key(key).as_ref() != Ok(key)
         {
             return invalid("/push_api/public_key", "an RSA public key of 2048 to 4096 bits, in PEM");
+        }
+        if !(1..=VENDOR_AFTER_S_MAX).contains(&settings.routing.vendor_after_s) {
+            return invalid("/routing/vendor_after_s", "1 to 86400 seconds");
         }
         if settings.callback.enabled && settings.callback.url.is_none() {
             return invalid("/callback/url", "a callback that is on goes somewhere");

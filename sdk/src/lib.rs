@@ -15,4 +15,4 @@ pub mod wire;
 
 pub use ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 pub use time::{Timestamp, Ttl};
-pub use vendor::Vendor;
+pub use vendor::{Fallback, Route, Vendor};

@@ -62,8 +62,12 @@ impl Vendor {
     }
 
     #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&vendor| vendor as u8 == code)
+    pub const fn from_code(code: u8) -> Option<Self> {
+        // Numbers are places in the list, which begins with 1.
+        match code {
+            1..=10 => Some(Self::ALL[code as usize - 1]),
+            _ => None,
+        }
     }
 }
 
@@ -81,6 +85,131 @@ impl FromStr for Vendor {
     }
 }
 
+/// The road a message takes to a device that a vendor's channel reaches too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Route {
+    /// The vendor's where the device has a token of it, else our own socket.
+    #[default]
+    VendorFirst,
+    /// Our own socket while the device is connected, else the vendor's.
+    OnlineFirst,
+    /// Our own socket; the vendor's too, when nobody acked after so many seconds.
+    VendorAfter,
+    /// Our own socket and nothing else.
+    OwnOnly,
+}
+
+/// What follows when a vendor refused a message for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Fallback {
+    /// Nothing: the refusal is the verdict.
+    None,
+    /// It waits for the device's own socket, until it expires.
+    #[default]
+    Own,
+}
+
+/// What kind of message it is; each vendor has its own word for it. mPaaS numbers them 1 to 14 in
+/// this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Category {
+    Im,
+    Voip,
+    Subscription,
+    Travel,
+    Health,
+    Work,
+    Account,
+    Express,
+    Finance,
+    DeviceReminder,
+    SystemReminder,
+    Mail,
+    PlayVoice,
+    Marketing,
+}
+
+/// APNs' interruption level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Level {
+    Passive,
+    Active,
+    TimeSensitive,
+    Critical,
+}
+
+impl Category {
+    /// In the order of mPaaS's numbers, which begin with 1.
+    pub const ALL: [Self; 14] = [
+        Self::Im,
+        Self::Voip,
+        Self::Subscription,
+        Self::Travel,
+        Self::Health,
+        Self::Work,
+        Self::Account,
+        Self::Express,
+        Self::Finance,
+        Self::DeviceReminder,
+        Self::SystemReminder,
+        Self::Mail,
+        Self::PlayVoice,
+        Self::Marketing,
+    ];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Im => "im",
+            Self::Voip => "voip",
+            Self::Subscription => "subscription",
+            Self::Travel => "travel",
+            Self::Health => "health",
+            Self::Work => "work",
+            Self::Account => "account",
+            Self::Express => "express",
+            Self::Finance => "finance",
+            Self::DeviceReminder => "device_reminder",
+            Self::SystemReminder => "system_reminder",
+            Self::Mail => "mail",
+            Self::PlayVoice => "play_voice",
+            Self::Marketing => "marketing",
+        }
+    }
+}
+
+impl Route {
+    pub const ALL: [Self; 4] = [Self::VendorFirst, Self::OnlineFirst, Self::VendorAfter, Self::OwnOnly];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VendorFirst => "vendor_first",
+            Self::OnlineFirst => "online_first",
+            Self::VendorAfter => "vendor_after",
+            Self::OwnOnly => "own_only",
+        }
+    }
+}
+
+impl Fallback {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Own => "own",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +223,14 @@ mod tests {
         }
         assert_eq!("own".parse::<Vendor>(), Err(UnknownVendor));
         assert_eq!(Vendor::from_code(0), None);
+    }
+
+    #[test]
+    fn categories_are_numbered_as_mpaas_numbers_them() {
+        let names: Vec<_> = Category::ALL.iter().map(|category| category.as_str()).collect();
+        assert_eq!((names[0], names[13]), ("im", "marketing"));
+        for category in Category::ALL {
+            assert_eq!(serde_json::to_value(category).unwrap(), category.as_str());
+        }
     }
 }

@@ -7,6 +7,7 @@ use carillon_sdk::api::campaigns::{
     CampaignBreach, CampaignPace, CampaignPlan, CampaignTarget, CampaignView, CreateCampaign,
 };
 use carillon_sdk::api::templates::ChannelBreach;
+use carillon_sdk::api::vendors::VendorOptions;
 use clap::Subcommand;
 
 use super::exit::Failure;
@@ -99,6 +100,9 @@ struct Create {
     /// For the app alone: nothing is shown
     #[arg(long)]
     silent: bool,
+    /// Its road, and what is for vendors alone: a JSON object
+    #[arg(long, value_name = "JSON", value_parser = super::push::vendor)]
+    vendor: Option<VendorOptions>,
     /// A placeholder's text, as name=text; may be given several times
     #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
     value: Vec<(String, String)>,
@@ -165,6 +169,7 @@ async fn create(create: Create) -> Result<(), Failure> {
         values: create.value.into_iter().collect::<BTreeMap<_, _>>(),
         ttl_s: create.ttl.map(Span::whole_seconds),
         collapse_key: None,
+        vendor: create.vendor,
         pace: (pace != CampaignPace::default()).then_some(pace),
         canary: create.canary,
     };

@@ -1,5 +1,6 @@
 //! `carillon push`: one message, to devices, users, an audience or everybody.
 
+use carillon_sdk::api::vendors::VendorOptions;
 use carillon_sdk::api::{Lane, PushRequest, Target};
 use carillon_sdk::{DeviceId, UserId};
 use clap::ValueEnum;
@@ -52,6 +53,9 @@ pub(super) struct PushArgs {
     /// For the app alone: nothing is shown
     #[arg(long)]
     silent: bool,
+    /// Its road, and what is for vendors alone: a JSON object, as '{"route": "own_only", "badge": 3}'
+    #[arg(long, value_name = "JSON", value_parser = vendor)]
+    vendor: Option<VendorOptions>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,6 +97,7 @@ impl PushArgs {
             look: None,
             template: self.template,
             values: self.value.into_iter().collect(),
+            vendor: self.vendor,
         }
     }
 }
@@ -111,6 +116,10 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         out::note(&format!("{}: {}", name.unwrap_or("?"), target.code.as_deref().unwrap_or("refused")));
     }
     Ok(())
+}
+
+pub(super) fn vendor(text: &str) -> Result<VendorOptions, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn object(text: &str) -> Result<serde_json::Value, String> {

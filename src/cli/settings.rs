@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use carillon_sdk::api::settings::{MakeCallbackKey, SettingsView};
+use carillon_sdk::{Fallback, Route};
 use clap::Subcommand;
 
 use super::exit::Failure;
@@ -42,6 +43,15 @@ enum Command {
         /// Where it goes
         #[arg(long, value_name = "URL")]
         callback_url: Option<String>,
+        /// The road of a push that does not say: vendor-first, online-first, vendor-after, own-only
+        #[arg(long, value_name = "ROUTE", value_parser = route)]
+        route: Option<Route>,
+        /// With vendor-after: seconds without an ack, 1 to 86400
+        #[arg(long, value_name = "SECONDS")]
+        vendor_after: Option<u64>,
+        /// What follows a vendor's refusal: own, none
+        #[arg(long, value_name = "FALLBACK", value_parser = fallback)]
+        fallback: Option<Fallback>,
         #[command(flatten)]
         server: ServerArgs,
         #[arg(long)]
@@ -67,7 +77,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Get { server, json } => {
             shown(&server.connect()?.client.settings().await.map_err(failure)?, json)
         }
-        Command::Set { push_api, public_key_file, time_zone, callback, callback_url, server, json } => {
+        Command::Set {
+            push_api,
+            public_key_file,
+            time_zone,
+            callback,
+            callback_url,
+            route,
+            vendor_after,
+            fallback,
+            server,
+            json,
+        } => {
             let client = server.connect()?.client;
             let before = client.settings().await.map_err(failure)?;
             let mut settings = before.to_write();
@@ -78,6 +99,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             settings.time_zone = time_zone.or(settings.time_zone);
             settings.callback.enabled = callback.unwrap_or(settings.callback.enabled);
             settings.callback.url = callback_url.or(settings.callback.url);
+            settings.routing.route = route.unwrap_or(settings.routing.route);
+            settings.routing.vendor_after_s = vendor_after.unwrap_or(settings.routing.vendor_after_s);
+            settings.routing.fallback = fallback.unwrap_or(settings.routing.fallback);
             let etag = Some(before.etag.as_str());
             shown(&client.replace_settings(&settings, etag).await.map_err(failure)?, json)
         }
@@ -108,8 +132,22 @@ fn shown(settings: &SettingsView, json: bool) -> Result<(), Failure> {
         ("callback", on(settings.callback.enabled)),
         ("callback url", settings.callback.url.clone().unwrap_or_else(|| "-".to_owned())),
         ("callback key", there(settings.callback_key.is_some())),
+        ("route", settings.routing.route.as_str().to_owned()),
+        ("vendor after", format!("{} s", settings.routing.vendor_after_s)),
+        ("fallback", settings.routing.fallback.as_str().to_owned()),
         ("version", settings.version.to_string()),
     ];
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     out::table(&["setting", "value"], &rows)
+}
+
+/// Words of a command line have hyphens, those of the API underscores.
+pub(super) fn route(text: &str) -> Result<Route, String> {
+    let known = Route::ALL.into_iter().find(|route| route.as_str().replace('_', "-") == text);
+    known.ok_or_else(|| "vendor-first, online-first, vendor-after or own-only".to_owned())
+}
+
+pub(super) fn fallback(text: &str) -> Result<Fallback, String> {
+    let known = [Fallback::Own, Fallback::None].into_iter().find(|fallback| fallback.as_str() == text);
+    known.ok_or_else(|| "own or none".to_owned())
 }

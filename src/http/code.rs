@@ -47,6 +47,7 @@ pub enum Code {
     TtlOutOfRange,
     LaneInvalid,
     CollapseKeyInvalid,
+    VendorOptionsInvalid,
     IdempotencyKeyInvalid,
     IdempotencyInFlight,
     IdempotencyMismatch,
@@ -83,6 +84,10 @@ pub enum Code {
     CallbackKeyUnknown,
     CallbackKeyInvalid,
     PushApiOff,
+    VendorUnknown,
+    VendorInvalid,
+    ReceiptForged,
+    ReceiptInvalid,
 
     CampaignUnknown,
     CampaignInvalid,
@@ -154,6 +159,7 @@ impl Code {
         Self::TtlOutOfRange,
         Self::LaneInvalid,
         Self::CollapseKeyInvalid,
+        Self::VendorOptionsInvalid,
         Self::IdempotencyKeyInvalid,
         Self::IdempotencyInFlight,
         Self::IdempotencyMismatch,
@@ -187,6 +193,10 @@ impl Code {
         Self::CallbackKeyUnknown,
         Self::CallbackKeyInvalid,
         Self::PushApiOff,
+        Self::VendorUnknown,
+        Self::VendorInvalid,
+        Self::ReceiptForged,
+        Self::ReceiptInvalid,
         Self::CampaignUnknown,
         Self::CampaignInvalid,
         Self::CampaignState,
@@ -322,6 +332,10 @@ impl Code {
             Self::SettingsInvalid => ("settings_invalid", 400, "The settings are not well formed"),
             Self::CallbackKeyUnknown => ("callback_key_unknown", 404, "There is no callback key yet"),
             Self::CallbackKeyInvalid => ("callback_key_invalid", 400, "It is no RSA key that can sign"),
+            Self::VendorUnknown => ("vendor_unknown", 404, "No such vendor, or no setup for it"),
+            Self::VendorInvalid => ("vendor_invalid", 422, "The setup does not fit the vendor"),
+            Self::ReceiptForged => ("receipt_forged", 403, "The receipts are not signed by the vendor"),
+            Self::ReceiptInvalid => ("receipt_invalid", 400, "These are no receipts of the vendor"),
             Self::PushApiOff => ("push_api_off", 403, "The app's owner has switched pushes by API off"),
             _ => self.row_of_schedule(),
         }
@@ -382,6 +396,9 @@ impl Code {
             Self::DataInvalid => ("data_invalid", 400, "The data is not a JSON object of bounded depth"),
             Self::TtlOutOfRange => ("ttl_out_of_range", 400, "The validity is longer than allowed"),
             Self::LaneInvalid => ("lane_invalid", 400, "The lane is not one that a caller may choose"),
+            Self::VendorOptionsInvalid => {
+                ("vendor_options_invalid", 400, "What the push says to vendors is not well formed")
+            }
             Self::CollapseKeyInvalid => ("collapse_key_invalid", 400, "The collapse key is not well formed"),
             Self::IdempotencyKeyInvalid => {
                 ("idempotency_key_invalid", 400, "The Idempotency-Key is not well formed")

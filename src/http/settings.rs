@@ -5,7 +5,7 @@ use carillon_actors::model::App;
 use carillon_actors::settings::{self, CallbackKey, Error, KeyError, Settings, public_key};
 use carillon_sdk::api::Scope;
 use carillon_sdk::api::settings::{
-    Callback, CallbackKeyView, MakeCallbackKey, PushApi, SettingsView, WriteSettings,
+    Callback, CallbackKeyView, MakeCallbackKey, PushApi, Routing, SettingsView, WriteSettings,
 };
 use serde_json::json;
 
@@ -52,6 +52,7 @@ pub(super) async fn replace(
         push_api: asked.push_api.clone(),
         time_zone: asked.time_zone.clone(),
         callback: asked.callback.clone(),
+        routing: asked.routing,
         ..before
     };
     let changed = state.engine.change_settings(app, revision, change, audit, caller.nonce()).await;
@@ -104,6 +105,7 @@ fn seen(settings: &Settings) -> serde_json::Value {
         "public_key": settings.push_api.public_key.is_some(),
         "time_zone": settings.time_zone,
         "callback": settings.callback,
+        "routing": settings.routing,
     })
 }
 
@@ -121,6 +123,11 @@ fn parsed(asked: WriteSettings) -> Result<Settings, Refused> {
         push_api: settings::PushApi { enabled: asked.push_api.enabled, public_key: own_key },
         time_zone: asked.time_zone.unwrap_or_else(|| Settings::default().time_zone),
         callback: settings::Callback { enabled: asked.callback.enabled, url: asked.callback.url },
+        routing: settings::Routing {
+            route: asked.routing.route,
+            vendor_after_s: asked.routing.vendor_after_s,
+            fallback: asked.routing.fallback,
+        },
         ..Settings::default()
     })
 }
@@ -142,6 +149,11 @@ fn shown(state: &State, app: App, settings: Settings, revision: u64) -> HttpResp
         push_api: PushApi { enabled: settings.push_api.enabled, public_key: settings.push_api.public_key },
         time_zone: settings.time_zone,
         callback: Callback { enabled: settings.callback.enabled, url: settings.callback.url },
+        routing: Routing {
+            route: settings.routing.route,
+            vendor_after_s: settings.routing.vendor_after_s,
+            fallback: settings.routing.fallback,
+        },
         callback_key: state.engine.callback_key(app).map(key_view),
     })
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Asked, Reply};
 
@@ -56,19 +56,20 @@ impl Capture {
         requests.push_back(captured);
     }
 
-    /// Keeps a request together with its answer, as every simulator does at the end of `answer`.
+    /// A request as it was heard, with what it was answered.
     pub fn heard(&self, vendor: Vendor, at: Timestamp, asked: &Asked, reply: &Reply) {
-        let headers = asked.headers.iter().map(|(name, value)| {
-            let shown = if name == "authorization" { cut(value) } else { value.clone() };
-            (name.clone(), shown)
+        let shown = asked.headers.iter().map(|(name, value)| {
+            let is_secret = matches!(name.as_str(), "authorization" | "authtoken" | "auth_token");
+            let kept = if is_secret { 12 } else { value.len() };
+            (name.clone(), value.chars().take(kept).collect())
         });
         self.request(Captured {
             vendor,
             at,
             method: asked.method.clone(),
             path: asked.path.clone(),
-            headers: headers.collect(),
-            body: body_of(asked),
+            headers: shown.collect(),
+            body: readable(asked),
             status: reply.status(),
         });
     }
@@ -98,19 +99,11 @@ impl Capture {
     }
 }
 
-/// The scheme and the beginning of what follows: enough to tell two apart.
-fn cut(value: &str) -> String {
-    let kept: String = value.chars().take(12).collect();
-    format!("{kept}…")
-}
-
-fn body_of(asked: &Asked) -> Value {
-    if let Some(body) = asked.json() {
-        return body;
+fn readable(asked: &Asked) -> Value {
+    let kind = asked.header("content-type").unwrap_or_default();
+    if kind.starts_with("application/x-www-form-urlencoded") {
+        let fields = asked.form().into_iter().map(|(name, value)| (name, Value::String(value)));
+        return Value::Object(fields.collect());
     }
-    let is_form = asked.header("content-type").is_some_and(|kind| kind.contains("x-www-form-urlencoded"));
-    if is_form {
-        return Value::Object(asked.form().into_iter().map(|(name, value)| (name, value.into())).collect());
-    }
-    json!({"bytes": asked.body.len()})
+    asked.json().unwrap_or_else(|| asked.body.len().into())
 }

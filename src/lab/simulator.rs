@@ -62,22 +62,6 @@ pub trait Simulator: Send + Sync {
 }
 
 impl Asked {
-    /// A POST over HTTP/2 on the first connection, without a certificate: what a test asks.
-    #[must_use]
-    pub fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Self {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self {
-            method: "POST".to_owned(),
-            path: path.to_owned(),
-            query: String::new(),
-            headers: headers.iter().map(owned).collect(),
-            body: body.into(),
-            is_http2: true,
-            connection: 1,
-            certificate: None,
-        }
-    }
-
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -6,7 +6,7 @@ use carillon_actors::clock::Clock;
 use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
 
-use super::{Capture, Fate, fate_of};
+use super::{Capture, Fate, Outbox, fate_of};
 
 /// What a vendor does as a whole, until it is set otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub struct Quotas {
 
 pub struct World {
     pub capture: Capture,
+    /// Receipts to be posted back.
+    pub outbox: Outbox,
     pub clock: Clock,
     /// Lets through what the documents leave unsure.
     pub is_lenient: bool,
@@ -44,6 +46,8 @@ pub struct World {
     conditions: Mutex<HashMap<Vendor, Condition>>,
     quotas: Mutex<HashMap<Vendor, (Quotas, Spent)>>,
     tries: Mutex<HashMap<(Vendor, String), u32>>,
+    /// Where an app's owner wants receipts, of vendors that are told so in their console.
+    receipts_urls: Mutex<HashMap<Vendor, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,12 +66,14 @@ impl World {
     pub fn new(clock: Clock, is_lenient: bool) -> Self {
         Self {
             capture: Capture::default(),
+            outbox: Outbox::default(),
             clock,
             is_lenient,
             offsets: Mutex::default(),
             conditions: Mutex::default(),
             quotas: Mutex::default(),
             tries: Mutex::default(),
+            receipts_urls: Mutex::default(),
         }
     }
 
@@ -93,6 +99,16 @@ impl World {
 
     pub fn set_quotas(&self, vendor: Vendor, quotas: Quotas) {
         self.quotas.lock().insert(vendor, (quotas, Spent::default()));
+    }
+
+    /// As one would in the vendor's console: Huawei, HarmonyOS, Honor.
+    pub fn set_receipts_url(&self, vendor: Vendor, url: impl Into<String>) {
+        self.receipts_urls.lock().insert(vendor, url.into());
+    }
+
+    #[must_use]
+    pub fn receipts_url(&self, vendor: Vendor) -> Option<String> {
+        self.receipts_urls.lock().get(&vendor).cloned()
     }
 
     /// Takes so many devices out of this second's rate; false, and none, when there are too few.

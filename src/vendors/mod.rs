@@ -2,15 +2,33 @@
 //! (its words in ours), `credential` (what it wants to be shown), `call` (the two over HTTP). The
 //! first three are pure. docs/vendors.md is the manual; limits and codes have their source beside them.
 
+mod ingress;
+mod quiet;
+mod receipts;
 mod transport;
 
 use std::sync::Arc;
 
-use carillon_actors::channel::{Gateway, Gateways, Invalid, Setup};
-use carillon_actors::clock::Clock;
-use carillon_sdk::Vendor;
+use carillon_actors::channel;
+use carillon_actors::engine::Engine;
 
+use carillon_actors::channel::{BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
+use carillon_actors::clock::Clock;
+use carillon_sdk::{Timestamp, Vendor};
+
+use crate::config;
+
+pub use self::ingress::{Ingress, Turned, begin_metrics};
+pub use self::quiet::Quiet;
+pub use self::receipts::thanks;
 pub use self::transport::{Answer, Call, Fault, Transport};
+
+/// Lets the engine speak to vendors.
+pub fn open(engine: &Engine, config: &config::Vendors, works: Arc<dyn channel::Works>) {
+    let protocols = Arc::new(Protocols::new(engine.clock().clone()));
+    let receipts_url = config.public_url.as_ref().map(|base| format!("{base}/v1/vendor-receipts"));
+    engine.open_channels(protocols, works, channel::Config { receipts_url });
+}
 
 /// Makes gateways: what they all share.
 #[derive(Clone)]
@@ -29,5 +47,9 @@ impl Gateways for Protocols {
     fn open(&self, vendor: Vendor, setup: &Setup) -> Result<Arc<dyn Gateway>, Invalid> {
         let _ = (&self.clock, setup);
         Err(Invalid::new("", format!("{vendor} is not spoken yet")))
+    }
+    fn receipts(&self, vendor: Vendor, setup: &Setup, post: &ReceiptPost) -> Result<Vec<Receipt>, BadPost> {
+        let now = self.clock.now().as_millis().saturating_add_signed(setup.clock_offset_ms);
+        receipts::read(vendor, setup, post, Timestamp::from_millis(now))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use carillon_sdk::vendor::{Category, Fallback, Level, Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,6 +11,11 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
+    /// In place of the app's own.
+    pub route: Option<Route>,
+    /// With `vendor_after`: so long the own socket has it to itself.
+    pub vendor_after_s: Option<u64>,
+    pub fallback: Option<Fallback>,
     /// What kind of message it is; each vendor has its own word for it.
     pub category: Option<Category>,
     /// The vendor's own word, by vendor: goes before `category`. Keys as `Vendor::as_str`, and mPaaS's
@@ -40,38 +46,10 @@ pub struct Options {
     pub level: Option<Level>,
     /// APNs: the app's extension may change it before it is shown.
     pub mutable_content: bool,
+    /// The text is shown unfolded, where the vendor has such a style (Huawei, Xiaomi).
+    pub big_text: bool,
     /// The vendor's test quota and rules, where it has any.
     pub is_test: bool,
-}
-
-/// mPaaS numbers them 1 to 14 in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Category {
-    Im,
-    Voip,
-    Subscription,
-    Travel,
-    Health,
-    Work,
-    Account,
-    Express,
-    Finance,
-    DeviceReminder,
-    SystemReminder,
-    Mail,
-    PlayVoice,
-    Marketing,
-}
-
-/// APNs' interruption level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    Passive,
-    Active,
-    TimeSensitive,
-    Critical,
 }
 
 /// A Live Activity: iOS.
@@ -87,47 +65,13 @@ pub struct Activity {
     pub attributes: Option<Value>,
 }
 
-impl Category {
-    /// In the order of mPaaS's numbers, which begin with 1.
-    pub const ALL: [Self; 14] = [
-        Self::Im,
-        Self::Voip,
-        Self::Subscription,
-        Self::Travel,
-        Self::Health,
-        Self::Work,
-        Self::Account,
-        Self::Express,
-        Self::Finance,
-        Self::DeviceReminder,
-        Self::SystemReminder,
-        Self::Mail,
-        Self::PlayVoice,
-        Self::Marketing,
-    ];
-
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Im => "im",
-            Self::Voip => "voip",
-            Self::Subscription => "subscription",
-            Self::Travel => "travel",
-            Self::Health => "health",
-            Self::Work => "work",
-            Self::Account => "account",
-            Self::Express => "express",
-            Self::Finance => "finance",
-            Self::DeviceReminder => "device_reminder",
-            Self::SystemReminder => "system_reminder",
-            Self::Mail => "mail",
-            Self::PlayVoice => "play_voice",
-            Self::Marketing => "marketing",
-        }
-    }
-}
-
 impl Options {
+    /// Someone waits for it: a call or a chat.
+    #[must_use]
+    pub(crate) fn is_urgent(&self) -> bool {
+        matches!(self.category, Some(Category::Im | Category::Voip))
+    }
+
     /// Of a message; nothing where it has none.
     #[must_use]
     pub fn read(text: Option<&str>) -> Self {
@@ -152,14 +96,5 @@ mod tests {
         assert_eq!(options.sound.as_deref(), Some("ping"));
         assert_eq!((options.badge, options.category), (None, Some(Category::Im)));
         assert_eq!(Options::read(Some("[]")), Options::default());
-    }
-
-    #[test]
-    fn categories_are_numbered_as_mpaas_numbers_them() {
-        let names: Vec<_> = Category::ALL.iter().map(|category| category.as_str()).collect();
-        assert_eq!((names[0], names[13]), ("im", "marketing"));
-        for category in Category::ALL {
-            assert_eq!(serde_json::to_value(category).unwrap(), category.as_str());
-        }
     }
 }

@@ -114,6 +114,22 @@ impl Class {
     }
 }
 
+impl Scope {
+    /// As the API and history have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Device => "device",
+            Self::App => "app",
+            Self::Category => "category",
+            Self::Endpoint => "endpoint",
+            Self::Connection => "connection",
+            Self::Platform => "platform",
+        }
+    }
+}
+
 impl Refused {
     #[must_use]
     pub fn new(class: Class, scope: Scope, code: impl Into<String>) -> Self {
@@ -138,6 +154,12 @@ impl Refused {
             _ => Scope::App,
         };
         Self { is_unknown: true, ..Self::new(class, scope, code) }
+    }
+
+    /// A gateway that did not say what became of a token: whether the vendor took it is unknown.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { is_ambiguous: true, ..Self::new(Class::Retry, Scope::Message, "unanswered") }
     }
 
     #[must_use]

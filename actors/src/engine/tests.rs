@@ -2,6 +2,7 @@
 //! moves. Devices speak frames.
 
 mod campaigns;
+mod channels;
 mod chaos;
 mod delivery;
 mod receipts;

@@ -40,6 +40,10 @@ pub enum Kind {
     List = 7,
     /// How far receipts have come on a road.
     Receipt = 8,
+    /// What an app's owner gave for a vendor, under the vendor's name.
+    Channel = 9,
+    /// What the channel to a vendor must not forget: ids begin with the vendor's name.
+    ChannelState = 10,
 }
 
 /// An object as it is kept.
@@ -114,14 +118,19 @@ const AUDIT_KEEP: Ttl = Ttl::from_secs(366 * 86_400);
 type OfApp = BTreeMap<(u8, Box<str>), Stored>;
 
 #[derive(Default)]
-pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Roads);
+pub(super) struct Objects(RwLock<AHashMap<App, OfApp>>, Told);
 
-/// Told when something changed by which receipts go: endpoints or settings, of any app.
-struct Roads(watch::Sender<()>);
+/// Told when something changed, of any app.
+struct Told {
+    /// By which receipts go: endpoints or settings.
+    roads: watch::Sender<()>,
+    /// Setups for vendors.
+    channels: watch::Sender<()>,
+}
 
-impl Default for Roads {
+impl Default for Told {
     fn default() -> Self {
-        Self(watch::Sender::new(()))
+        Self { roads: watch::Sender::new(()), channels: watch::Sender::new(()) }
     }
 }
 
@@ -135,7 +144,7 @@ impl Objects {
         Ok(())
     }
 
-    fn get(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
+    pub(super) fn get(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
         self.0.read().get(&app)?.get(&(kind as u8, id.into())).cloned()
     }
 
@@ -147,6 +156,15 @@ impl Objects {
             Expect::Version(version) => found.is_some_and(|stored| stored.version == version),
             Expect::Room(most) => found.is_none() && self.count(app, change.kind) < most,
         }
+    }
+
+    /// Every object of a kind: where there are few.
+    #[must_use]
+    pub(super) fn list(&self, app: App, kind: Kind) -> Vec<(String, Stored)> {
+        let (from, to) = ((kind as u8, Box::from("")), (kind as u8 + 1, Box::from("")));
+        let apps = self.0.read();
+        let of_kind = apps.get(&app).into_iter().flat_map(|objects| objects.range(from.clone()..to.clone()));
+        of_kind.map(|((_, id), stored)| (id.to_string(), stored.clone())).collect()
     }
 
     fn count(&self, app: App, kind: Kind) -> usize {
@@ -164,8 +182,10 @@ impl Objects {
             None => objects.remove(&at),
         };
         drop(apps);
-        if matches!(kind, Kind::Endpoint | Kind::Settings) {
-            self.1.0.send_replace(());
+        match kind {
+            Kind::Endpoint | Kind::Settings => self.1.roads.send_replace(()),
+            Kind::Channel => self.1.channels.send_replace(()),
+            _ => {}
         }
     }
 }
@@ -201,7 +221,11 @@ impl Partition {
                 }
                 None => work.batch.delete(key),
             }
+            let is_of_roads = matches!(change.kind, Kind::Channel | Kind::Settings);
             objects.put(app, change, seq.0);
+            if is_of_roads {
+                self.shared.roads.forget(app);
+            }
         }
         if let Some(audit) = audit {
             work.batch.put(keys::audit(app, seq), audit_row(work.now, audit));
@@ -276,7 +300,13 @@ impl Store {
     /// Marked when endpoints or settings change, of any app.
     #[must_use]
     pub(crate) fn roads_changed(&self) -> watch::Receiver<()> {
-        self.0.shared.objects.1.0.subscribe()
+        self.0.shared.objects.1.roads.subscribe()
+    }
+
+    /// Marked when setups for vendors change, of any app.
+    #[must_use]
+    pub(crate) fn channels_changed(&self) -> watch::Receiver<()> {
+        self.0.shared.objects.1.channels.subscribe()
     }
 
     #[must_use]
@@ -343,7 +373,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 8] = [
+    const KINDS: [Kind; 10] = [
         Kind::Template,
         Kind::Campaign,
         Kind::Schedule,
@@ -352,6 +382,8 @@ mod tests {
         Kind::Settings,
         Kind::List,
         Kind::Receipt,
+        Kind::Channel,
+        Kind::ChannelState,
     ];
 
     #[test]

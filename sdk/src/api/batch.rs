@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::vendors::VendorOptions;
 use super::{Lane, Look};
 use crate::ids::{DeviceId, MessageId, UserId};
 
@@ -45,6 +46,9 @@ pub struct PushBatch {
     pub lane: Lane,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse_key: Option<String>,
+    /// Its road, and what is for vendors alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorOptions>,
     /// At most `limits.targets_max` (1,000).
     pub entries: Vec<BatchEntry>,
 }

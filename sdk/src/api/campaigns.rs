@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Look;
 use super::templates::ChannelBreach;
+use super::vendors::VendorOptions;
 use crate::ids::{DeviceId, UserId};
 use crate::time::Timestamp;
 
@@ -50,6 +51,9 @@ pub struct CreateCampaign {
     /// a list alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collapse_key: Option<String>,
+    /// Its road, and what is for vendors alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<VendorOptions>,
     /// As fast as it goes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pace: Option<CampaignPace>,
@@ -320,6 +324,9 @@ pub struct CampaignCounts {
     /// What was taken, by device: each has or gets one verdict.
     pub accepted: u64,
     pub delivered: u64,
+    /// A vendor's channel took it, and no more is known.
+    #[serde(default)]
+    pub handed_over: u64,
     pub opened: u64,
     pub expired: u64,
     pub revoked: u64,

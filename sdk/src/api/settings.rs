@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
+use crate::vendor::{Fallback, Route};
 
 /// `PUT /v1/settings`: all of them, in place of what was; a field that is absent gets its default.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,6 +18,33 @@ pub struct WriteSettings {
     pub time_zone: Option<String>,
     #[serde(default)]
     pub callback: Callback,
+    #[serde(default)]
+    pub routing: Routing,
+}
+
+/// Which road a message takes where there are two, unless it says so itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Routing {
+    #[serde(default)]
+    pub route: Route,
+    /// With `vendor_after`: after so many seconds without an ack, 1 to 86,400.
+    #[serde(default = "half_a_minute")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 86_400))]
+    pub vendor_after_s: u64,
+    #[serde(default)]
+    pub fallback: Fallback,
+}
+
+const fn half_a_minute() -> u64 {
+    30
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self { route: Route::default(), vendor_after_s: half_a_minute(), fallback: Fallback::default() }
+    }
 }
 
 /// Pushes by API, on both faces.
@@ -68,6 +96,8 @@ pub struct SettingsView {
     pub push_api: PushApi,
     pub time_zone: String,
     pub callback: Callback,
+    #[serde(default)]
+    pub routing: Routing,
     /// What signs callbacks; absent when there is none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_key: Option<CallbackKeyView>,
@@ -111,6 +141,7 @@ impl SettingsView {
             push_api: self.push_api.clone(),
             time_zone: Some(self.time_zone.clone()),
             callback: self.callback.clone(),
+            routing: self.routing,
         }
     }
 }

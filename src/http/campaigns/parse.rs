@@ -11,7 +11,7 @@ use carillon_sdk::api::campaigns::{CampaignPace, CampaignTarget, CreateCampaign}
 use carillon_sdk::{Timestamp, Ttl};
 
 use super::super::keys::is_name;
-use super::super::pushes::{collapse_key, data_text, own_words};
+use super::super::pushes::{collapse_key, data_text, options, own_words};
 use super::super::{Code, Refused};
 
 /// Values of a campaign, and bytes of one.
@@ -59,7 +59,8 @@ fn content(asked: CreateCampaign, template: Option<&Template>) -> Result<Content
         ];
         own_words(&given)?;
         let content = template.content();
-        return Ok(Content { data: data.or(content.data), ..content });
+        let options = options(asked.vendor.as_ref(), content.options)?;
+        return Ok(Content { data: data.or(content.data), options, ..content });
     }
     let empty = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
     if !asked.silent && empty(&asked.title) && empty(&asked.body) && data.is_none() {
@@ -76,7 +77,7 @@ fn content(asked: CreateCampaign, template: Option<&Template>) -> Result<Content
         data,
         look: asked.look,
         silent: asked.silent,
-        options: None,
+        options: options(asked.vendor.as_ref(), None)?,
     })
 }
 

@@ -14,6 +14,7 @@ use carillon_sdk::api::{Scope, TargetAnswer};
 use super::super::caller::Caller;
 use super::super::{Code, Refused, State};
 use super::parse::{collapse_key, data_text, lane};
+use super::vendor::options;
 use super::{code_of, idempotency, none_accepted, words};
 
 const NAME_BYTES_MAX: usize = 128;
@@ -56,7 +57,8 @@ pub(in super::super) fn order_of_batch(state: &State, app: App, asked: PushBatch
             words::own_words(&given)?;
             let data = asked.data.as_ref().map(|data| data_text(data, "/data")).transpose()?;
             let content = words::content_of(state, app, name)?;
-            Content { data: data.or(content.data), ..content }
+            let options = options(asked.vendor.as_ref(), content.options)?;
+            Content { data: data.or(content.data), options, ..content }
         }
     };
     order(asked, content, state.engine.limits())
@@ -70,7 +72,7 @@ fn own_content(asked: &PushBatch) -> Result<Content, Refused> {
         data: asked.data.as_ref().map(|data| data_text(data, "/data")).transpose()?,
         look: asked.look.clone(),
         silent: asked.silent,
-        options: None,
+        options: options(asked.vendor.as_ref(), None)?,
     })
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod batch;
 mod order;
 mod parse;
+mod vendor;
 mod words;
 
 use actix_web::http::header;
@@ -22,6 +23,7 @@ pub(super) use batch::order_of_batch;
 pub(super) use order::order_of;
 pub(super) use parse::collapse_key;
 pub(super) use parse::data_text;
+pub(super) use vendor::options;
 pub(super) use words::{own_words, variables_missing};
 
 /// Longest Idempotency-Key, in bytes.

@@ -105,7 +105,7 @@ pub(in super::super) fn data_text(value: &Value, pointer: &str) -> Result<String
 }
 
 /// At most `levels` containers within each other. The JSON parser bounds the recursion at 128.
-fn shallow(value: &Value, levels: usize) -> bool {
+pub(super) fn shallow(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(items) => levels > 0 && items.iter().all(|item| shallow(item, levels - 1)),
         Value::Object(fields) => levels > 0 && fields.values().all(|field| shallow(field, levels - 1)),

@@ -8,12 +8,13 @@ use carillon_actors::templates::{lacking, preview};
 use carillon_sdk::api::PushRequest;
 
 use super::super::{Code, Refused, State};
+use super::vendor::options;
 
 /// Recipients without a value that a refusal names.
 const LACKING_SHOWN_MAX: usize = 100;
 
-/// Puts the words of the template that the request names into the request, and gives back the
-/// template's options. Of a request that names none, nothing changes.
+/// Puts the words of the template that the request names into the request, and gives back its
+/// options: its own over the template's.
 pub(super) fn of_template(
     state: &State,
     app: App,
@@ -21,7 +22,7 @@ pub(super) fn of_template(
 ) -> Result<Option<String>, Refused> {
     let Some(name) = request.template.clone() else {
         return match request.values.is_empty() {
-            true => Ok(None),
+            true => options(request.vendor.as_ref(), None),
             false => Err(Refused::at(Code::BodyInvalid, "/values", "values are for a template")),
         };
     };
@@ -44,7 +45,7 @@ pub(super) fn of_template(
     if request.data.is_none() {
         request.data = content.data.and_then(|text| serde_json::from_str(&text).ok());
     }
-    Ok(content.options)
+    options(request.vendor.as_ref(), content.options)
 }
 
 /// Refuses the first field of those that a template has itself.

@@ -9,7 +9,7 @@ use ring::signature::{
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::super::jwt;
+use super::super::{asking, jwt};
 use super::*;
 use crate::lab::Quotas;
 
@@ -67,7 +67,8 @@ fn push(token: &str, authorization: &str, with: &[(&str, &str)], body: &str) -> 
         }
     }
     headers.extend(with.iter().filter(|(_, value)| *value != "-"));
-    Asked::post(&format!("/3/device/{token}"), &headers, body.to_owned())
+    let asked = asking::post(&format!("/3/device/{token}"), &headers, body.to_owned());
+    Asked { is_http2: true, ..asked }
 }
 
 #[tokio::test]

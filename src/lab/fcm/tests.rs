@@ -8,7 +8,7 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::super::jwt;
+use super::super::{asking, jwt};
 use super::*;
 use crate::lab::Quotas;
 
@@ -59,7 +59,7 @@ fn form(assertion: &str) -> Asked {
         .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
         .append_pair("assertion", assertion)
         .finish();
-    Asked::post("/token", &[("content-type", "application/x-www-form-urlencoded")], body)
+    asking::post("/token", &[("content-type", "application/x-www-form-urlencoded")], body)
 }
 
 impl Bench {
@@ -77,7 +77,7 @@ impl Bench {
     async fn send(&self, access: &str, message: Value) -> (u16, Value) {
         let bearer = format!("Bearer {access}");
         let body = json!({"message": message}).to_string();
-        self.ask(Asked::post(SEND, &[("authorization", &bearer)], body)).await
+        self.ask(asking::post(SEND, &[("authorization", &bearer)], body)).await
     }
 }
 
@@ -177,7 +177,7 @@ async fn another_project_is_not_found_and_says_nothing_of_the_token() {
     let bench = bench();
     let bearer = format!("Bearer {}", bench.access().await);
     let body = json!({"message": {"token": "ok-1"}}).to_string();
-    let asked = Asked::post("/v1/projects/other/messages:send", &[("authorization", &bearer)], body);
+    let asked = asking::post("/v1/projects/other/messages:send", &[("authorization", &bearer)], body);
     let (status, body) = bench.ask(asked).await;
     assert_eq!((status, code_of(&body)), (404, "-"));
 }
@@ -228,6 +228,6 @@ async fn what_is_only_validated_is_not_taken() {
     let bench = bench();
     let bearer = format!("Bearer {}", bench.access().await);
     let body = json!({"validate_only": true, "message": {"token": "ok-1"}}).to_string();
-    assert_eq!(bench.ask(Asked::post(SEND, &[("authorization", &bearer)], body)).await.0, 200);
+    assert_eq!(bench.ask(asking::post(SEND, &[("authorization", &bearer)], body)).await.0, 200);
     assert!(bench.world.capture.taken(VENDOR).is_empty());
 }

@@ -6,7 +6,7 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
-use super::super::jwt;
+use super::super::{asking, jwt};
 use super::*;
 use crate::lab::Quotas;
 
@@ -88,7 +88,7 @@ impl Bench {
         ];
         headers.retain(|(name, _)| !with.iter().any(|(other, _)| name == other));
         headers.extend(with.iter().filter(|(_, value)| *value != "-"));
-        Asked::post(&format!("{PATH}{token}"), &headers, body)
+        asking::post(&format!("{PATH}{token}"), &headers, body)
     }
 
     async fn status(&self, asked: Asked) -> u16 {

@@ -23,7 +23,6 @@ use super::fault::{Fault, Kind};
 use super::form::plain;
 use super::result::{Code, Failure};
 use super::schedules;
-use content::Extended;
 pub(super) use content::{action, default_url, style};
 
 /// Longest name of a task, in bytes.
@@ -97,11 +96,11 @@ fn order(
     let limits = call.state.engine.limits();
     let ttl = content::validity(form, settings.expired_seconds_max.min(limits.ttl_max))?;
     content::dress(&mut content, form)?;
-    let Extended { common, .. } = content::extended(form)?;
-    if !common.is_empty() {
-        content.data = Some(content::data(&common));
+    let extended = content::extended(form)?;
+    if !extended.common.is_empty() {
+        content.data = Some(content::data(&extended.common));
     }
-    content.options = options::kept(form, content.options.as_deref())?;
+    content.options = options::kept(form, &extended, content.options.as_deref())?;
     let order = Order {
         name,
         push_type,

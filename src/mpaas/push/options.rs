@@ -1,9 +1,11 @@
 //! What only phone makers' channels and other roads need: checked, and kept with the record for them.
 
+use carillon_sdk::Route;
 use serde_json::{Map, Value, json};
 
 use super::super::form::{Form, object_of};
 use super::super::result::{Code, Failure};
+use super::content::Extended;
 
 /// Plain texts, by the contract's name and ours.
 const TEXTS: [(&str, &str); 2] = [("MiChannelId", "mi_channel_id"), ("VendorTemplate", "vendor_template")];
@@ -26,7 +28,11 @@ const SMS: [(&str, &str); 3] = [
 const OPTIONS_BYTES_MAX: usize = 4_096;
 
 /// The call's options over a template's, as a JSON object; none when there is nothing to keep.
-pub(super) fn kept(form: &Form, of_template: Option<&str>) -> Result<Option<String>, Failure> {
+pub(super) fn kept(
+    form: &Form,
+    extended: &Extended,
+    of_template: Option<&str>,
+) -> Result<Option<String>, Failure> {
     let mut options = of_template.and_then(|text| object_of(text).ok()).unwrap_or_default();
     for (name, ours) in TEXTS {
         if let Some(text) = form.text(name) {
@@ -47,6 +53,9 @@ pub(super) fn kept(form: &Form, of_template: Option<&str>) -> Result<Option<Stri
         let own = form.choice("AndroidChannel", &[1, 2])? == 1;
         options.insert("notify_type".to_owned(), Value::from(if own { "transparent" } else { "notify" }));
     }
+    if options.get("notify_type").is_some_and(|kind| kind == "transparent") {
+        options.insert("route".to_owned(), Value::from(Route::OwnOnly.as_str()));
+    }
     if let Some(payload) = form.any("TransparentMessagePayload")? {
         options.insert("transparent_payload".to_owned(), payload);
     }
@@ -55,6 +64,7 @@ pub(super) fn kept(form: &Form, of_template: Option<&str>) -> Result<Option<Stri
         return Err(Code::InvalidParam.because("TransparentMessageUrgency without a payload"));
     }
     live_activity(form, &mut options)?;
+    of_extended(extended, &mut options);
     sms(form, &mut options)?;
     if options.is_empty() {
         return Ok(None);
@@ -80,6 +90,27 @@ fn one_of(
     }
     options.insert(ours.to_owned(), Value::from(text));
     Ok(())
+}
+
+/// Members of ExtendedParams that have a meaning on a vendor's channel. They reach the app all the
+/// same; one that is no number where it should be is the app's alone.
+fn of_extended(extended: &Extended, options: &mut Map<String, Value>) {
+    let text = |name: &str| extended.common.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    for (name, ours) in [("sound", "sound"), ("badge_class", "badge_class")] {
+        if let Some(text) = text(name) {
+            options.insert(ours.to_owned(), Value::from(text));
+        }
+    }
+    for (name, ours) in [("badge", "badge"), ("badge_add_num", "badge_add")] {
+        if let Some(number) = text(name).and_then(|text| text.parse::<u32>().ok()) {
+            options.insert(ours.to_owned(), Value::from(number));
+        }
+    }
+    for (name, ours) in [("mutable-content", "mutable_content"), ("big_text", "big_text")] {
+        if text(name).is_some_and(|text| matches!(text, "1" | "true")) {
+            options.insert(ours.to_owned(), Value::from(true));
+        }
+    }
 }
 
 fn live_activity(form: &Form, options: &mut Map<String, Value>) -> Result<(), Failure> {
@@ -129,7 +160,8 @@ mod tests {
 
     fn of(text: &str) -> Result<Value, Code> {
         let form = Form::new(pairs(text.as_bytes())).unwrap();
-        let kept = kept(&form, None).map_err(|failure| failure.code)?;
+        let extended = super::super::content::extended(&form).unwrap();
+        let kept = kept(&form, &extended, None).map_err(|failure| failure.code)?;
         Ok(kept.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap()))
     }
 
@@ -139,11 +171,23 @@ mod tests {
         let text = "NotifyType=transparent&MiChannelId=c&NotifyLevel={\"hms\":\"2\"}&Classification=0\
             &TransparentMessagePayload.hms.k=v&TransparentMessageUrgency=HIGH&ActivityEvent=end&DismissalDate=5";
         let expected = json!({
-            "notify_type": "transparent", "mi_channel_id": "c", "notify_level": {"hms": "2"},
+            "notify_type": "transparent", "route": "own_only", "mi_channel_id": "c", "notify_level": {"hms": "2"},
             "classification": "0", "transparent_payload": {"hms": {"k": "v"}}, "transparent_urgency": "HIGH",
             "live_activity": {"event": "end", "dismissal_date_s": 5},
         });
         assert_eq!(of(text), Ok(expected));
+    }
+
+    #[test]
+    fn extended_params_that_vendors_know_are_for_them_too() {
+        let text = "ExtendedParams={\"sound\":\"ping\",\"badge\":3,\"mutable-content\":\"1\",\"badge_add_num\":\"2\",\
+            \"badge_class\":\"a.B\",\"big_text\":1,\"own\":\"x\"}";
+        let expected = json!({
+            "sound": "ping", "badge": 3, "mutable_content": true, "badge_add": 2, "badge_class": "a.B",
+            "big_text": true,
+        });
+        assert_eq!(of(text), Ok(expected));
+        assert_eq!(of("ExtendedParams={\"badge\":\"many\"}"), Ok(Value::Null));
     }
 
     #[test]

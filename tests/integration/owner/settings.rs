@@ -1,7 +1,8 @@
 //! Settings, and the key that signs callbacks.
 
 use carillon_sdk::api::PushRequest;
-use carillon_sdk::api::settings::{Callback, MakeCallbackKey, PushApi, WriteSettings};
+use carillon_sdk::api::settings::{Callback, MakeCallbackKey, PushApi, Routing, WriteSettings};
+use carillon_sdk::{Fallback, Route};
 
 use super::code;
 use crate::harness::{Server, to_user};
@@ -26,6 +27,19 @@ async fn settings_have_defaults_are_changed_whole_and_survive_a_crash() {
     assert_eq!(other.api.settings().await.unwrap().version, 0);
     let done = server.app().api.audit_log(None).await.unwrap().entries;
     assert_eq!(done.iter().map(|entry| entry.what.as_str()).collect::<Vec<_>>(), ["settings.update"]);
+}
+
+#[tokio::test]
+async fn the_road_of_an_apps_pushes_is_a_setting() {
+    let server = Server::start().await;
+    let app = server.app();
+    let first = app.api.settings().await.unwrap().routing;
+    assert_eq!((first.route, first.fallback), (Route::VendorFirst, Fallback::Own));
+    let routing = Routing { route: Route::VendorAfter, vendor_after_s: 20, fallback: Fallback::None };
+    let with = |routing| WriteSettings { routing, ..WriteSettings::default() };
+    assert_eq!(app.api.replace_settings(&with(routing), None).await.unwrap().routing, routing);
+    let never = Routing { vendor_after_s: 0, ..routing };
+    assert_eq!(code(app.api.replace_settings(&with(never), None)).await, "settings_invalid");
 }
 
 #[tokio::test]

@@ -1,0 +1,113 @@
+//! Setups for vendors, and the channels that they make, to a vendor that is the test's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use carillon_sdk::Vendor;
+use serde_json::json;
+
+use super::world::World;
+use crate::channel::fake::{Book, FakeGateways, FakeVendor};
+use crate::channel::{AccessView, Class, Config, Draft, Error, Outcome, Refused, Scope};
+use crate::store::{Audit, Kind};
+
+fn open(world: &World) -> (Arc<FakeVendor>, Book) {
+    let (vendor, book) = (Arc::new(FakeVendor::default()), Book::new(world.clock.clone()));
+    let config = Config { receipts_url: Some("https://push.example.com/vendors/".to_owned()) };
+    world.engine.open_channels(Arc::new(FakeGateways(Arc::clone(&vendor))), Arc::new(book.clone()), config);
+    (vendor, book)
+}
+
+fn audit() -> Audit {
+    Audit { who: "test".into(), from: None, what: "channel.put".into(), object: "apns".into(), detail: None }
+}
+
+fn draft() -> Draft {
+    Draft {
+        credential: Some(json!({"key": "planted-secret"})),
+        settings: json!({"topic": "com.example"}),
+        hosts: BTreeMap::from([("send".to_owned(), "http://127.0.0.1:1".to_owned())]),
+        ca_pem: None,
+        clock_offset_ms: 0,
+        enabled: true,
+        quotas: BTreeMap::new(),
+    }
+}
+
+#[actix::test]
+async fn a_credential_goes_in_and_nobody_sees_it_again() {
+    let world = World::new().await;
+    let _open = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    let view = setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    assert_eq!(setups.list(), [view.clone()]);
+    assert!(!format!("{view:?}").contains("planted-secret"));
+    for (_, _, stored) in world.engine.store().objects_of_all(Kind::Channel) {
+        assert!(!String::from_utf8_lossy(&stored.bytes).contains("planted-secret"));
+    }
+    assert_eq!(world.engine.channel_of_receipts(&view.receipts_key), Some((world.app, Vendor::Apns)));
+    assert_eq!(world.engine.channel_of_receipts("vr_"), None);
+}
+
+#[actix::test]
+async fn a_setup_changes_without_its_credential_and_over_the_revision_named_alone() {
+    let world = World::new().await;
+    let _open = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    let without = Draft { credential: None, ..draft() };
+    let put = setups.put(Vendor::Apns, None, without.clone(), audit(), None).await;
+    assert_eq!(put, Err(Error::NoCredential));
+    let first = setups.put(Vendor::Apns, Some(0), draft(), audit(), None).await.unwrap();
+    let changed = Draft { settings: json!({"topic": "com.example.beta"}), ..without };
+    let second =
+        setups.put(Vendor::Apns, Some(first.revision), changed.clone(), audit(), None).await.unwrap();
+    assert_eq!(second.settings, changed.settings);
+    assert_eq!((second.receipts_key, second.created_at), (first.receipts_key, first.created_at));
+    let late = setups.put(Vendor::Apns, Some(first.revision), changed, audit(), None).await;
+    assert_eq!(late, Err(Error::Changed));
+}
+
+#[actix::test]
+async fn what_a_vendor_would_not_take_is_refused_where_it_comes_in() {
+    let world = World::new().await;
+    let _open = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    let wrong = Draft { credential: Some(json!({})), ..draft() };
+    let refused = setups.put(Vendor::Apns, None, wrong, audit(), None).await;
+    assert!(matches!(refused, Err(Error::Invalid(invalid)) if invalid.pointer == "/credential/key"));
+    let quotas = BTreeMap::from([("marketing".to_owned(), Some(1))]);
+    let refused = setups.put(Vendor::Apns, None, Draft { quotas, ..draft() }, audit(), None).await;
+    assert!(matches!(refused, Err(Error::Invalid(invalid)) if invalid.pointer == "/quotas/marketing"));
+    assert_eq!(setups.list(), []);
+}
+
+#[actix::test]
+async fn a_trial_keeps_its_access_until_the_credential_changes() {
+    let world = World::new().await;
+    let (vendor, _book) = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    let test = || world.engine.test_channel(world.app, Vendor::Apns, Some("ok-1".to_owned()));
+    assert_eq!(test().await, Err(Error::Unknown));
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+
+    let tested = test().await.unwrap();
+    assert_eq!(tested.access, Ok(AccessView::Held { ends_at: None }));
+    assert_eq!(tested.sent, Some(Outcome::accepted(None)));
+    test().await.unwrap();
+    assert_eq!(vendor.authorized.load(Ordering::SeqCst), 1);
+    for (_, _, stored) in world.engine.store().objects_of_all(Kind::ChannelState) {
+        assert!(!String::from_utf8_lossy(&stored.bytes).contains("access-1"));
+    }
+
+    let rotated = json!({"key": "another"});
+    setups.rotate(Vendor::Apns, Some(rotated), false, audit(), None).await.unwrap();
+    let refused = Refused::new(Class::Config, Scope::App, "InvalidProviderToken");
+    let access = Err(refused.clone());
+    vendor.give(move |_| access.clone());
+    assert_eq!(test().await.unwrap().access, Err(refused));
+
+    setups.remove(Vendor::Apns, audit(), None).await.unwrap();
+    assert!(world.engine.store().objects_of_all(Kind::ChannelState).is_empty());
+    assert_eq!(test().await, Err(Error::Unknown));
+}
