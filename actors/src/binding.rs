@@ -1,19 +1,12 @@
 //! What a device asks about itself: which user is logged in on it, and a phone maker's token.
 
-use carillon_sdk::UserId;
 use carillon_sdk::sign::{BindToken, Invalid};
 use carillon_sdk::wire::ErrorCode;
+use carillon_sdk::{UserId, Vendor};
 
 use crate::engine::{Engine, Refusal};
 use crate::model::Device;
-use crate::store::{self, Store};
-
-/// Longest token a phone maker's channel may have, in bytes.
-const VENDOR_TOKEN_BYTES_MAX: usize = 4_096;
-
-/// Channels a device may name in a VendorToken.
-pub(crate) const CHANNELS: [&str; 10] =
-    ["apns", "fcm", "huawei", "harmonyos", "honor", "xiaomi", "oppo", "vivo", "meizu", "webpush"];
+use crate::store::{self, By, Store};
 
 /// Binds the user a token names, if the app's server signed it for this device and it still holds.
 pub(crate) async fn by_token(engine: &Engine, device: Device, token: &str) -> Result<UserId, ErrorCode> {
@@ -45,20 +38,19 @@ fn verified(engine: &Engine, device: Device, token: &str) -> Result<UserId, Erro
     if ours { Ok(content.user_id) } else { Err(ErrorCode::BindTokenInvalid) }
 }
 
-/// Keeps a phone maker's token of a known channel; an empty one withdraws it.
+/// Keeps the device's own token of a phone maker's channel; an empty one withdraws it.
 pub(crate) async fn vendor_token(
     store: &Store,
     device: Device,
     channel: &str,
     token: &str,
 ) -> Result<(), ErrorCode> {
-    if !CHANNELS.contains(&channel)
-        || token.len() > VENDOR_TOKEN_BYTES_MAX
-        || token.chars().any(char::is_control)
-    {
+    let vendor: Vendor = channel.parse().map_err(|_| ErrorCode::VendorTokenInvalid)?;
+    if !token.is_empty() && !store::is_token(token) {
         return Err(ErrorCode::VendorTokenInvalid);
     }
-    store.vendor_token(device, channel, token).await.map_err(|error| match error {
+    let kept = store.vendor_token(device, vendor, token, By::Device).await;
+    kept.map(drop).map_err(|error| match error {
         store::Error::DeviceUnknown => ErrorCode::CredentialInvalid,
         _ => ErrorCode::Unavailable,
     })

@@ -228,7 +228,7 @@ fn view(info: DeviceInfo) -> DeviceView {
         registered_at: info.registered_at,
         last_seen_at: info.last_seen_at,
         pending: info.pending,
-        vendor_channels: info.vendor_channels,
+        vendor_channels: info.vendors.iter().map(ToString::to_string).collect(),
         tags: info.tags,
     }
 }

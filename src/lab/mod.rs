@@ -12,19 +12,32 @@
 //! a quota spent, its clock ahead) is set in the [`World`]. A simulator checks signatures, expiry,
 //! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
 
+#[cfg(test)]
+mod asking;
 mod capture;
 mod course;
 mod fate;
+mod harmony;
+mod honor;
+mod huawei;
 mod issued;
+mod meizu;
 mod oppo;
 mod outbox;
+mod ruling;
+mod shape;
 mod simulator;
+mod statuses;
 mod vivo;
 mod world;
 mod xiaomi;
 
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
+pub use self::harmony::Harmony;
+pub use self::honor::Honor;
+pub use self::huawei::Huawei;
+pub use self::meizu::Meizu;
 pub use self::oppo::Oppo;
 pub use self::outbox::{Letter, Outbox};
 pub use self::simulator::{Asked, Reply, Simulator};

@@ -46,6 +46,8 @@ pub struct World {
     conditions: Mutex<HashMap<Vendor, Condition>>,
     quotas: Mutex<HashMap<Vendor, (Quotas, Spent)>>,
     tries: Mutex<HashMap<(Vendor, String), u32>>,
+    /// Where an app's owner wants receipts, of vendors that are told so in their console.
+    receipts_urls: Mutex<HashMap<Vendor, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,6 +73,7 @@ impl World {
             conditions: Mutex::default(),
             quotas: Mutex::default(),
             tries: Mutex::default(),
+            receipts_urls: Mutex::default(),
         }
     }
 
@@ -96,6 +99,16 @@ impl World {
 
     pub fn set_quotas(&self, vendor: Vendor, quotas: Quotas) {
         self.quotas.lock().insert(vendor, (quotas, Spent::default()));
+    }
+
+    /// As one would in the vendor's console: Huawei, HarmonyOS, Honor.
+    pub fn set_receipts_url(&self, vendor: Vendor, url: impl Into<String>) {
+        self.receipts_urls.lock().insert(vendor, url.into());
+    }
+
+    #[must_use]
+    pub fn receipts_url(&self, vendor: Vendor) -> Option<String> {
+        self.receipts_urls.lock().get(&vendor).cloned()
     }
 
     /// Takes so many devices out of this second's rate; false, and none, when there are too few.

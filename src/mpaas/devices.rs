@@ -2,9 +2,9 @@
 //! whether they are online.
 
 use carillon_actors::model::Device;
-use carillon_actors::store::DeviceInfo;
+use carillon_actors::store::{By, DeviceInfo, TOKEN_BYTES_MAX, is_token};
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{DeviceId, UserId};
+use carillon_sdk::{DeviceId, UserId, Vendor};
 use serde_json::json;
 
 use super::actions::Call;
@@ -13,9 +13,6 @@ use super::result::{Code, Failure};
 
 /// Longest text of a device's attribute, in bytes; what is longer is cut, since it is for people.
 const ATTRIBUTE_BYTES_MAX: usize = 64;
-
-/// Longest token of a phone maker, in bytes.
-const VENDOR_TOKEN_BYTES_MAX: usize = 4_096;
 
 /// This user is logged in on this device, and nobody else. An unknown device is registered.
 pub(super) async fn bind(mut call: Call) -> Result<Done, Refused> {
@@ -47,10 +44,9 @@ pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
     let channel = call.form.int("ThirdChannel")?.map(|number| channel(&call, number)).transpose()?;
     let vendor_token = call.form.owned("ThirdChannelDeviceToken");
     if let Some(token) = &vendor_token
-        && (token.len() > VENDOR_TOKEN_BYTES_MAX || channel.is_none())
+        && (!is_token(token) || channel.is_none())
     {
-        let most =
-            format!("ThirdChannelDeviceToken has at most {VENDOR_TOKEN_BYTES_MAX} bytes, and a ThirdChannel");
+        let most = format!("ThirdChannelDeviceToken has at most {TOKEN_BYTES_MAX} bytes, and a ThirdChannel");
         return Err(Code::InvalidParam.because(most).into());
     }
     let body = RegisterDevice {
@@ -63,7 +59,8 @@ pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
     let store = call.state.engine.store();
     let (device, _) = store.adopt(call.app, body, nonce).await?;
     if let (Some(channel), Some(token)) = (channel, vendor_token) {
-        store.vendor_token(device, channel, &token).await?;
+        let by = By::Mpaas(call.key.view.key_id.clone());
+        store.vendor_token(device, channel, &token, by).await?;
     }
     Ok(Done::Text(id.as_str().to_owned()))
 }
@@ -84,16 +81,18 @@ pub(super) async fn state(call: Call) -> Result<Done, Refused> {
     };
     let info = device.and_then(|device| store.device_info(device));
     let info = info.ok_or_else(|| Code::InvalidParam.because(format!("nothing is known of {target:?}")))?;
-    let tokens = store.vendor_tokens(info.device);
-    let channel = CHANNELS.iter().find(|(channel, _)| tokens.contains_key(*channel));
+    let carrier = match store.carrier(info.device) {
+        Some(vendor) => store.vendor_tokens(vendor, vec![info.device]).await?.into_iter().flatten().next(),
+        None => None,
+    };
     let id = info.device_id.as_str();
     Ok(Done::Data(json!({
         "DeliveryToken": id,
         "DeviceId": id,
-        "Manufacturer": channel.map_or_else(|| manufacturer(&info), |(_, name)| name),
+        "Manufacturer": carrier.as_ref().map_or_else(|| platform_name(info.platform), |token| manufacturer(token.vendor)),
         "Platform": platform_name(info.platform),
         "Statue": statue(&info),
-        "ThirdToken": channel.and_then(|(channel, _)| tokens.get(*channel)).map_or("", String::as_str),
+        "ThirdToken": carrier.as_ref().map_or("", |token| token.token.as_str()),
         "UserId": info.user_id.as_ref().map_or("", UserId::as_str),
     })))
 }
@@ -138,42 +137,41 @@ fn os_type(call: &Call) -> Result<Platform, Failure> {
     }
 }
 
-/// Our name of a phone maker's channel, and the name the contract has for those who have its token,
-/// the likeliest road first.
-const CHANNELS: [(&str, &str); 8] = [
-    ("harmonyos", "harmonyos"),
-    ("huawei", "hms"),
-    ("honor", "honor"),
-    ("xiaomi", "miui"),
-    ("oppo", "oppo"),
-    ("vivo", "vivo"),
-    ("apns", "ios"),
-    ("fcm", "fcm"),
-];
-
 /// The contract names no number for Honor and HarmonyOS: those are settings.
-fn channel(call: &Call, number: i64) -> Result<&'static str, Failure> {
+fn channel(call: &Call, number: i64) -> Result<Vendor, Failure> {
     let mpaas = &call.state.mpaas;
     match number {
-        2 => Ok("apns"),
-        4 => Ok("xiaomi"),
-        5 => Ok("huawei"),
-        6 => Ok("fcm"),
-        7 => Ok("oppo"),
-        8 => Ok("vivo"),
-        other if other == i64::from(mpaas.third_channel_honor) => Ok("honor"),
-        other if other == i64::from(mpaas.third_channel_harmonyos) => Ok("harmonyos"),
+        2 => Ok(Vendor::Apns),
+        4 => Ok(Vendor::Xiaomi),
+        5 => Ok(Vendor::Huawei),
+        6 => Ok(Vendor::Fcm),
+        7 => Ok(Vendor::Oppo),
+        8 => Ok(Vendor::Vivo),
+        other if other == i64::from(mpaas.third_channel_honor) => Ok(Vendor::Honor),
+        other if other == i64::from(mpaas.third_channel_harmonyos) => Ok(Vendor::HarmonyOs),
         other => Err(Code::InvalidParam.because(format!("ThirdChannel {other} is no channel"))),
     }
 }
 
-/// Whose phone has a channel of its own; FCM is on many.
-fn maker(channel: &'static str) -> Option<&'static str> {
-    match channel {
-        "apns" => Some("apple"),
-        "fcm" => None,
-        "harmonyos" => Some("huawei"),
-        maker => Some(maker),
+/// Whose phone has a channel of its own; FCM and Web Push are on many.
+const fn maker(vendor: Vendor) -> Option<&'static str> {
+    match vendor {
+        Vendor::Apns => Some("apple"),
+        Vendor::Fcm | Vendor::WebPush => None,
+        Vendor::HarmonyOs => Some("huawei"),
+        maker => Some(maker.as_str()),
+    }
+}
+
+/// The contract's name of those whose channel it is; it has none for Meizu and browsers.
+const fn manufacturer(vendor: Vendor) -> &'static str {
+    match vendor {
+        Vendor::Apns => "ios",
+        Vendor::Huawei => "hms",
+        Vendor::Xiaomi => "miui",
+        Vendor::Meizu => "android",
+        Vendor::WebPush => "unknown",
+        other => other.as_str(),
     }
 }
 
@@ -192,10 +190,6 @@ const fn platform_name(platform: Platform) -> &'static str {
         Platform::HarmonyOs => "harmonyos",
         Platform::Web | Platform::Other => "unknown",
     }
-}
-
-fn manufacturer(info: &DeviceInfo) -> &'static str {
-    platform_name(info.platform)
 }
 
 /// A phone that its maker's channel reaches is never known to be online, says the contract.

@@ -11,7 +11,7 @@
 //! ```
 
 use carillon_sdk::api::Platform;
-use carillon_sdk::{Timestamp, Ttl};
+use carillon_sdk::{Timestamp, Ttl, Vendor};
 
 use super::lexer::{Placed, SyntaxError, Token, error, tokens};
 use super::{Audience, Compare, DEPTH_MAX, Event, Fact, OWN_CHANNEL, TAG_BYTES_MAX, is_tag};
@@ -320,8 +320,8 @@ impl Parser<'_> {
                 Fact::Platform(named.ok_or_else(|| self.expected(format!("a platform: {names}")))?)
             }
             Field::Channel => {
-                let known = lower == OWN_CHANNEL || crate::binding::CHANNELS.contains(&lower.as_str());
-                let names = crate::binding::CHANNELS.join(", ");
+                let known = lower == OWN_CHANNEL || lower.parse::<Vendor>().is_ok();
+                let names = Vendor::ALL.map(Vendor::as_str).join(", ");
                 let what = || self.expected(format!("a channel: {OWN_CHANNEL}, {names}"));
                 Fact::Channel(known.then_some(lower).ok_or_else(what)?)
             }

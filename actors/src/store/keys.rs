@@ -2,9 +2,10 @@
 //! table.
 
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{KeyId, MessageId, Timestamp};
+use carillon_sdk::{KeyId, MessageId, Timestamp, Vendor};
 use smallvec::SmallVec;
 
+use super::errands::ErrandKey;
 use super::log::Mark;
 use crate::model::{App, Device, Owner, Seq, Task, User};
 
@@ -20,10 +21,12 @@ pub(super) const BROADCAST: u8 = b'L';
 pub(super) const NONCE: u8 = b'N';
 pub(super) const OBJECT: u8 = b'O';
 pub(super) const TASK: u8 = b'T';
+pub(super) const ERRAND: u8 = b'E';
 pub(super) const DEVICE: u8 = b'V';
 pub(super) const USER: u8 = b'W';
 pub(super) const MARKS: u8 = b'b';
 pub(super) const CURSOR: u8 = b'c';
+pub(super) const TOKENS: u8 = b'k';
 pub(super) const DEVICE_PENDING: u8 = b'd';
 pub(super) const REPEAT: u8 = b'm';
 pub(super) const SEQ: u8 = b'q';
@@ -73,6 +76,43 @@ pub(super) fn device(device: Device) -> Key {
 pub(super) fn parse_device(key: &[u8]) -> Option<Device> {
     let [app, ordinal] = numbers(key)?;
     Some(Device { app: App(app), ordinal })
+}
+
+/// Kinds of row under [`TOKENS`]: the tokens there are, and what was done to them.
+const HELD: u8 = 1;
+const LEDGER: u8 = 2;
+
+/// A device's token of a vendor.
+#[must_use]
+pub(super) fn token(device: Device, vendor: Vendor) -> Key {
+    key(TOKENS, &[&[HELD], &device.app.0.to_be_bytes(), &device.ordinal.to_be_bytes(), &[vendor as u8]])
+}
+
+/// Every token of every device, from (inclusive) to (exclusive).
+#[must_use]
+pub(super) fn all_tokens() -> (Key, Key) {
+    (key(TOKENS, &[&[HELD]]), key(TOKENS, &[&[HELD + 1]]))
+}
+
+#[must_use]
+pub(super) fn parse_token(key: &[u8]) -> Option<(Device, Vendor)> {
+    let (app, rest) = key.get(2..)?.split_first_chunk::<4>()?;
+    let (ordinal, vendor) = rest.split_first_chunk::<4>()?;
+    let device = Device { app: App(u32::from_be_bytes(*app)), ordinal: u32::from_be_bytes(*ordinal) };
+    Some((device, Vendor::from_code(*vendor.first()?)?))
+}
+
+/// What was done to a device's tokens, in order.
+#[must_use]
+pub(super) fn ledger(device: Device, seq: Seq) -> Key {
+    let (app, ordinal) = (device.app.0.to_be_bytes(), device.ordinal.to_be_bytes());
+    key(TOKENS, &[&[LEDGER], &app, &ordinal, &seq.0.to_be_bytes()])
+}
+
+/// All of it.
+#[must_use]
+pub(super) fn whole_ledger(device: Device) -> (Key, Key) {
+    (ledger(device, Seq(0)), ledger(device, Seq(u64::MAX)))
 }
 
 #[must_use]
@@ -152,6 +192,58 @@ pub(super) fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
         USER_PENDING => Some((Owner::User(User { app, ordinal }), lane, seq)),
         _ => None,
     }
+}
+
+/// What a vendor is to carry: by channel, the urgent first, then by when it is due.
+#[must_use]
+pub(super) fn errand(app: App, errand: &ErrandKey) -> Key {
+    let (kind, ordinal) = match errand.owner {
+        Owner::Device(device) => (0, device.ordinal),
+        Owner::User(user) => (1, user.ordinal),
+    };
+    let lane = u8::from(!errand.is_urgent);
+    key(
+        ERRAND,
+        &[
+            &app.0.to_be_bytes(),
+            &[errand.vendor as u8, lane],
+            &errand.due.as_millis().to_be_bytes(),
+            &errand.seq.0.to_be_bytes(),
+            &[kind],
+            &ordinal.to_be_bytes(),
+            &errand.device.to_be_bytes(),
+        ],
+    )
+}
+
+/// Those of one lane of a channel.
+#[must_use]
+pub(super) fn errands(app: App, vendor: Vendor, is_urgent: bool) -> (Key, Key) {
+    let lane = u8::from(!is_urgent);
+    let of = |lane: u8| key(ERRAND, &[&app.0.to_be_bytes(), &[vendor as u8, lane]]);
+    (of(lane), of(lane + 1))
+}
+
+#[must_use]
+pub(super) fn parse_errand(key: &[u8]) -> Option<ErrandKey> {
+    let (app, rest) = key.get(1..)?.split_first_chunk::<4>()?;
+    let (&[vendor, lane], rest) = rest.split_first_chunk::<2>()?;
+    let (due, rest) = rest.split_first_chunk::<8>()?;
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let (&kind, rest) = rest.split_first()?;
+    let (ordinal, rest) = rest.split_first_chunk::<4>()?;
+    let (app, ordinal) = (App(u32::from_be_bytes(*app)), u32::from_be_bytes(*ordinal));
+    Some(ErrandKey {
+        vendor: Vendor::from_code(vendor)?,
+        is_urgent: lane == 0,
+        due: Timestamp::from_millis(u64::from_be_bytes(*due)),
+        seq: Seq(u64::from_be_bytes(*seq)),
+        owner: match kind {
+            0 => Owner::Device(Device { app, ordinal }),
+            _ => Owner::User(User { app, ordinal }),
+        },
+        device: u32::from_be_bytes(*rest.first_chunk()?),
+    })
 }
 
 #[must_use]

@@ -20,6 +20,7 @@ use super::rows::{
 };
 use super::shared::Shared;
 use super::stats::{Cursor, Window};
+use super::tokens::{Found, old_tokens};
 use super::work::Work;
 use super::{Idempotency, OpenError};
 use crate::audience::Audience;
@@ -60,6 +61,7 @@ impl Partition {
             room: true,
             sweeping: Default::default(),
             reported: Default::default(),
+            outs: Default::default(),
         }
     }
 }
@@ -82,8 +84,18 @@ pub(super) fn load(
     for (no, (rows, _)) in loaded.iter().enumerate() {
         users(shared, rows).map_err(damaged(no))?;
     }
-    for (no, (rows, _)) in loaded.iter().enumerate() {
+    for (no, (rows, _)) in loaded.iter_mut().enumerate() {
         devices(shared, rows).map_err(damaged(no))?;
+    }
+    let mut tokens = Found::default();
+    for (no, (rows, _)) in loaded.iter().enumerate() {
+        tokens.read(shared, rows).map_err(damaged(no))?;
+    }
+    for device in tokens.losers {
+        let (rows, _) = &mut loaded[shared.partition_of_device(device.0)];
+        let mut batch = super::disk::Batch::default();
+        batch.delete(keys::token(device.0, device.1));
+        rows.commit(&batch).map_err(damaged(shared.partition_of_device(device.0)))?;
     }
     // What waits is most of it, and each partition's its own.
     std::thread::scope(|scope| {
@@ -228,15 +240,27 @@ fn users(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
     })
 }
 
-fn devices(shared: &Shared, rows: &Rows) -> Result<(), Failed> {
+fn devices(shared: &Shared, rows: &mut Rows) -> Result<(), Failed> {
+    // A build before this kept a device's tokens in its row.
+    let mut moved = super::disk::Batch::default();
     each(rows, keys::DEVICE, |key, value| {
         let device = keys::parse_device(key).ok_or_else(no_key)?;
         shared.tenants.skip(device.app);
+        let mut row = decode::<Option<DeviceRow>>(value)?;
+        if let Some(row) = &mut row
+            && !row.vendor.is_empty()
+        {
+            for (vendor, token) in old_tokens(row) {
+                moved.put(keys::token(device, vendor), encode(&token));
+            }
+            moved.put(keys::Key::from_slice(key), encode(&Some(&*row)));
+        }
         if let Some(people) = shared.tenants.get(device.app) {
-            people.restore(device.ordinal, decode::<Option<DeviceRow>>(value)?);
+            people.restore(device.ordinal, row);
         }
         Ok(())
-    })
+    })?;
+    if moved.is_empty() { Ok(()) } else { rows.commit(&moved) }
 }
 
 fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(), Failed> {
@@ -249,7 +273,7 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
         if row.reach == Reach::Unrecorded {
             unrecorded.push((app, seq, row));
         } else {
-            let entry = LogEntry::new(app, due, row.reach);
+            let entry = LogEntry::new(Arc::new(row.message), due, row.reach);
             entry.found(row.revoked);
             shared.logs.push(Arc::new(entry));
         }
@@ -279,7 +303,7 @@ fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pe
     let reach =
         Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });
     let due = Arc::new(Encoded::new(&row.message, None, seq, None));
-    let entry = Arc::new(LogEntry::new(app, due, reach.clone()));
+    let entry = Arc::new(LogEntry::new(Arc::new(row.message.clone()), due, reach.clone()));
     for chunk in chunks_of(&judged.fitting) {
         let key = keys::chunk(app, seq, Mark::Released, chunk);
         pending.owe(Owed::Put { key, value: encode_chunk(&judged.fitting, chunk) });

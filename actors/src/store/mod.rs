@@ -11,6 +11,7 @@ mod broadcasts;
 mod credential;
 mod decided;
 mod directory;
+mod errands;
 mod feed;
 mod idempotency;
 mod intake;
@@ -27,6 +28,7 @@ mod reading;
 mod recover;
 mod registry;
 mod revokes;
+mod roads;
 mod seal;
 mod sessions;
 mod shared;
@@ -35,6 +37,7 @@ mod sweep;
 mod tasks;
 mod tenancy;
 mod tenants;
+mod tokens;
 mod work;
 
 pub mod history;
@@ -51,7 +54,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use carillon_sdk::api::{KeyView, Platform, Scope};
-use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, WorkspaceId};
+use carillon_sdk::{AppId, DeviceId, KeyId, MessageId, Timestamp, UserId, Vendor, WorkspaceId};
 use roaring::RoaringBitmap;
 
 use crate::audience::Audience;
@@ -60,7 +63,7 @@ use crate::model::{App, Device, Due, Epoch, Owner, Seq, ShardNo, User};
 pub(crate) use self::credential::random_name;
 #[doc(hidden)]
 pub use self::directory::Crowd;
-pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
+pub use self::directory::{AudienceCount, TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged, carrier_of};
 pub use self::feed::{FeedCursor, FeedFrom, FeedPage, FeedQuery, Origin};
 pub use self::idempotency::IdempotencyGuard;
 pub use self::log::{EntryView, Log, LogEntry};
@@ -70,6 +73,10 @@ pub use self::open::Parts;
 pub use self::revokes::{RevokeOutcome, Revoked};
 pub use self::tasks::{TaskInfo, TaskQuery, TaskView};
 pub use self::tenants::NO_APP;
+pub use self::tokens::{
+    By, Dropped, LEDGER_MAX, LedgerEntry, NewToken, TOKEN_BYTES_MAX, TokenChange, TokenInfo, TokenKept,
+    is_token, token_digest,
+};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -142,6 +149,8 @@ pub struct DueHint {
     pub due: Due,
     /// The place before this one in the same queue: a session that did not see it has a gap.
     pub prev: Seq,
+    /// It was held back, and is behind where the session stands: due all the same.
+    pub is_again: bool,
 }
 
 /// What a new session finds.
@@ -305,7 +314,8 @@ pub struct DeviceInfo {
     pub registered_at: Timestamp,
     pub last_seen_at: Option<Timestamp>,
     pub pending: u32,
-    pub vendor_channels: Vec<String>,
+    /// The vendors of which a token is on record.
+    pub vendors: Vec<Vendor>,
     /// In alphabetical order.
     pub tags: Vec<String>,
 }

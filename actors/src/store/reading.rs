@@ -79,6 +79,15 @@ impl Partition {
                 devices.iter().for_each(|ordinal| reject(&entry, ordinal, None, work));
             }
             Later::Unlog { device, group } => self.unlog(device, &group, work),
+            Later::Tokens { of, reply } => {
+                let tokens = self.read_tokens(&of)?;
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(tokens));
+            }
+            Later::Ledger { device, reply } => {
+                let entries = self.ledger(device)?;
+                let _ = reply.send(Ok(entries));
+            }
             Later::Settle { reply } => work.answer(reply, ()),
             Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
             other => self.take_back(other, work)?,

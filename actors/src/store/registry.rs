@@ -52,10 +52,6 @@ impl Partition {
 
     fn people_registry(&self, write: Write, work: &mut Work) {
         match write {
-            Write::Delete { device, nonce, reply } => {
-                Self::note_nonce(work, nonce);
-                self.delete(device, reply, work);
-            }
             Write::NameUser { user, reply } => {
                 if let Some(row) = self.people(user.app).and_then(|people| people.to_name(user.ordinal)) {
                     work.batch.put(keys::user(user), encode(&row));
@@ -65,18 +61,6 @@ impl Partition {
             Write::Bind { device, user, nonce, reply } => {
                 Self::note_nonce(work, nonce);
                 self.bind(device, user, reply, work);
-            }
-            Write::VendorToken { device, channel, token, reply } => {
-                let row = self
-                    .people(device.app)
-                    .and_then(|people| people.set_vendor_token(device.ordinal, &channel, &token));
-                match row {
-                    Some(row) => {
-                        work.batch.put(keys::device(device), encode(&Some(row)));
-                        work.answer(reply, ());
-                    }
-                    None => Self::refuse(reply, Error::DeviceUnknown),
-                }
             }
             Write::Tag { app, members, change, nonce, reply } => {
                 Self::note_nonce(work, nonce);
@@ -129,7 +113,7 @@ impl Partition {
 
     /// The device's end is on disk before its messages are rejected: found half done at a start,
     /// the rest is done then.
-    fn delete(&self, device: Device, reply: Reply<()>, work: &mut Work) {
+    pub(super) fn delete(&self, device: Device, reply: Reply<()>, work: &mut Work) {
         let Some(people) = self.people(device.app) else { return Self::refuse(reply, Error::DeviceUnknown) };
         let group = people.group(device.ordinal);
         let (Some(group), Some(user)) = (group, people.delete(device.ordinal)) else {

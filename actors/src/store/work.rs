@@ -4,23 +4,25 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use carillon_sdk::api::{RegisterDevice, ReportKind, Step};
-use carillon_sdk::{MessageId, Timestamp};
+use carillon_sdk::{MessageId, Timestamp, Vendor};
 use roaring::RoaringBitmap;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::directory::Group;
 use super::disk::Batch;
+use super::errands::ErrandOp;
 use super::feed::Origin;
 use super::history::{Channel, Reason, Record, Whom};
 use super::keys::Key;
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::revokes::Revoked;
-use super::rows::{DeviceRow, PendingRow};
+use super::rows::{DeviceRow, Devices, PendingRow};
 use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
+use super::tokens::{By, Dropped, LedgerEntry, Moved, NewToken, TokenInfo, TokenKept};
 use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
@@ -135,11 +137,24 @@ pub(super) enum Write {
         before: Option<User>,
         reply: Reply<Option<User>>,
     },
-    VendorToken {
+    /// One outcome a token, in their order; all of this partition.
+    Tokens {
+        app: App,
+        tokens: Vec<NewToken>,
+        by: By,
+        reply: Reply<Vec<TokenKept>>,
+    },
+    /// A device of this partition lost its token to another device.
+    TokenMoved(Box<Moved>),
+    /// True when it was there.
+    DropToken {
         device: Device,
-        channel: String,
-        token: String,
-        reply: Reply<()>,
+        vendor: Vendor,
+        /// Only this one; whichever it has when none.
+        token: Option<String>,
+        dead_since: Option<Timestamp>,
+        why: Dropped,
+        reply: Reply<bool>,
     },
     /// One outcome a member, in their order; all of this partition.
     Tag {
@@ -174,6 +189,8 @@ pub(super) enum Write {
         nonce: Option<Nonce>,
         reply: Reply<Task>,
     },
+    /// What vendors' channels are to carry.
+    Errands(ErrandOp),
     Sweep {
         now: Timestamp,
         reply: Reply<bool>,
@@ -285,6 +302,16 @@ pub(super) enum Later {
         ids: Vec<MessageId>,
         reply: Reply<Vec<Option<Origin>>>,
     },
+    /// Tokens of devices of this partition, one answer each.
+    Tokens {
+        of: Vec<(Device, Vendor)>,
+        reply: Reply<Vec<Option<TokenInfo>>>,
+    },
+    /// What was done to a device's tokens, the newest first.
+    Ledger {
+        device: Device,
+        reply: Reply<Vec<LedgerEntry>>,
+    },
     /// Answered when everything before it is in history.
     Settle {
         reply: Reply<()>,
@@ -332,6 +359,7 @@ impl Write {
             self,
             Self::Delete { .. }
                 | Self::List { .. }
+                | Self::TokenMoved(_)
                 | Self::Paid { .. }
                 | Self::Sweep { .. }
                 | Self::CloseMinutes { .. }
@@ -349,18 +377,20 @@ impl Write {
             Self::Tell { reply, .. } => refuse(reply, error),
             Self::RevokeTask { reply, .. } => refuse(reply, error),
             Self::TaskRevoked { reply, .. } | Self::Paid { reply } => refuse(reply, error),
-            Self::Join { .. } => {}
+            Self::Join { .. } | Self::TokenMoved(_) => {}
             Self::Register { reply, .. } => refuse(reply, error),
             Self::Delete { reply, .. } => refuse(reply, error),
             Self::NameUser { reply, .. } => refuse(reply, error),
             Self::Bind { reply, .. } => refuse(reply, error),
             Self::List { reply, .. } => refuse(reply, error),
-            Self::VendorToken { reply, .. } => refuse(reply, error),
+            Self::Tokens { reply, .. } => refuse(reply, error),
+            Self::DropToken { reply, .. } => refuse(reply, error),
             Self::Tag { reply, .. } => refuse(reply, error),
             Self::Answer { reply, .. } => refuse(reply, error),
             Self::Nonce { reply, .. } => refuse(reply, error),
             Self::Change { reply, .. } => refuse(reply, error),
             Self::Task { reply, .. } => refuse(reply, error),
+            Self::Errands(op) => op.refuse(error),
             Self::Sweep { reply, .. } => refuse(reply, error),
             Self::CloseMinutes { reply, .. } => refuse(reply, error),
         }
@@ -379,6 +409,8 @@ impl Later {
                 | Self::Audited { .. }
                 | Self::Tasks { .. }
                 | Self::Origins { .. }
+                | Self::Tokens { .. }
+                | Self::Ledger { .. }
                 | Self::Settle { .. }
         )
     }
@@ -398,6 +430,8 @@ impl Later {
             Self::Audited { reply, .. } => refuse(reply, error),
             Self::Tasks { reply, .. } => refuse(reply, error),
             Self::Origins { reply, .. } => refuse(reply, error),
+            Self::Tokens { reply, .. } => refuse(reply, error),
+            Self::Ledger { reply, .. } => refuse(reply, error),
             Self::Expire { reply, .. } => refuse(reply, error),
             Self::Withdraw { reply, .. } => refuse(reply, error),
             Self::WithdrawFrom { reply, .. } => refuse(reply, error),
@@ -439,6 +473,11 @@ pub(super) struct Work {
     pub later: Vec<Later>,
     /// Apps of which history was written.
     pub told: SmallVec<[App; 4]>,
+    /// Channels that have something new to carry.
+    pub bells: SmallVec<[(App, Vendor); 4]>,
+    pub again: Vec<Again>,
+    /// Of the log, the same as `again`.
+    pub freed: Vec<Released>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -448,6 +487,16 @@ pub(super) struct Arrived {
     pub owner: Owner,
     pub seq: Seq,
     pub before: Seq,
+    pub message: Arc<Message>,
+    /// Devices to which a vendor carries it: not hinted.
+    pub held: Devices,
+}
+
+/// A place behind where sessions stand that is due to a device again.
+pub(super) struct Again {
+    pub owner: Owner,
+    pub device: Device,
+    pub seq: Seq,
     pub message: Arc<Message>,
 }
 
@@ -485,6 +534,9 @@ impl Work {
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),
+            bells: SmallVec::new(),
+            again: Vec::new(),
+            freed: Vec::new(),
         }
     }
 
@@ -494,6 +546,11 @@ impl Work {
             // Whoever asked may have gone.
             let _ = reply.send(committed.map(|()| value));
         }));
+    }
+
+    /// The session of a device is to send this place no more.
+    pub(super) fn withdraw_from(&mut self, device: Device, seq: Seq) {
+        self.withdrawn.push((device.app, seq, Some([device.ordinal].into())));
     }
 
     pub(super) fn record(
@@ -521,6 +578,7 @@ impl Work {
             app_version,
             channel: Channel::Own,
             reason,
+            detail: None,
             message: None,
         });
     }

@@ -7,7 +7,7 @@ mod fields;
 
 use std::collections::{BTreeMap, HashMap};
 
-use carillon_sdk::Vendor;
+use carillon_sdk::{Ttl, Vendor};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -19,6 +19,8 @@ use super::issued::Issued;
 use super::{Asked, Condition, Fate, Letter, Reply, Simulator, Taken, World};
 
 const VENDOR: Vendor = Vendor::Oppo;
+/// Of an access token: a day. Several live side by side.
+const LIFE: Ttl = Ttl::from_secs(86_400);
 const APP_KEY: &str = "lab-oppo-app-key";
 const MASTER_SECRET: &str = "lab-oppo-master-secret";
 const APP_ID: &str = "30012345";
@@ -105,7 +107,7 @@ impl Oppo {
         if sign != expected || world.condition(VENDOR) == Condition::CredentialRefused {
             return Err(Wrong::new(16, "Invalid Signature"));
         }
-        let token = self.issued.give(world, VENDOR);
+        let token = self.issued.give(world, VENDOR, LIFE);
         Ok(success(&json!({"auth_token": token, "create_time": now})))
     }
 

@@ -8,7 +8,7 @@ mod fields;
 
 use std::collections::HashMap;
 
-use carillon_sdk::Vendor;
+use carillon_sdk::{Ttl, Vendor};
 use futures_util::future::BoxFuture;
 use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
@@ -20,6 +20,8 @@ use super::issued::Issued;
 use super::{Asked, Condition, Fate, Letter, Reply, Simulator, Taken, World};
 
 const VENDOR: Vendor = Vendor::Vivo;
+/// Of an access token: a day. Several live side by side.
+const LIFE: Ttl = Ttl::from_secs(86_400);
 const APP_ID: u64 = 10_004;
 const APP_KEY: &str = "lab-vivo-app-key";
 const APP_SECRET: &str = "lab-vivo-app-secret";
@@ -114,7 +116,7 @@ impl Vivo {
         if sign != expected || world.condition(VENDOR) == Condition::CredentialRefused {
             return Err(Wrong::new(10_205, "sign is wrong"));
         }
-        let token = self.issued.give(world, VENDOR);
+        let token = self.issued.give(world, VENDOR, LIFE);
         Ok(Reply::json(200, &json!({"result": 0, "desc": "请求成功", "authToken": token})))
     }
 

@@ -1,9 +1,9 @@
 //! Promises of delivery, through every actor.
 
-use carillon_sdk::Ttl;
 use carillon_sdk::wire::{
     Bind, ErrorCode, Frame, GoodbyeReason, Hello, Report, ReportKind, Unbind, VendorToken,
 };
+use carillon_sdk::{Ttl, Vendor};
 
 use super::world::{HOUR, World, name, users};
 use crate::engine::{Outcome, Refusal, To};
@@ -254,7 +254,7 @@ async fn a_vendor_token_of_a_known_channel_is_kept() {
     assert_eq!(answer_error(phone.next().await), Some(ErrorCode::VendorTokenInvalid));
     phone.send(token("xiaomi")).await;
     assert_eq!(answer_error(phone.next().await), None);
-    assert_eq!(world.engine.store().device_info(phone.device).unwrap().vendor_channels, ["xiaomi"]);
+    assert_eq!(world.engine.store().device_info(phone.device).unwrap().vendors, [Vendor::Xiaomi]);
 }
 
 #[actix::test]

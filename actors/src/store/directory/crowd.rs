@@ -1,11 +1,11 @@
 //! A directory full of people, as a bench needs it.
 
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{DeviceId, Timestamp, UserId};
+use carillon_sdk::{DeviceId, Timestamp, UserId, Vendor};
 
-use super::{AudienceCount, OfApp, TagChange};
+use super::{AudienceCount, OfApp, TagChange, When};
 use crate::audience::Audience;
-use crate::model::App;
+use crate::model::{App, Seq};
 
 /// An app with many devices, one in ten bound to a user of its own, three tags of a thousand each.
 pub struct Crowd(OfApp);
@@ -32,7 +32,10 @@ impl Crowd {
             people.register(ordinal, &body, ago(mix % 365), Some(1));
             people.seen(ordinal, ago(mix % 90), || mix % 50 == 0);
             if mix % 3 == 0 {
-                people.set_vendor_token(ordinal, ["fcm", "huawei", "xiaomi"][(mix >> 8) as usize % 3], "t");
+                let vendor = [Vendor::Fcm, Vendor::Huawei, Vendor::Xiaomi][(mix >> 8) as usize % 3];
+                people.keep_token(ordinal, (vendor, &format!("t{n}")), When::Now(Self::NOW), || {
+                    Seq(u64::from(n))
+                });
             }
             let tags = [mix >> 4, mix >> 12, mix >> 20].map(|tag| format!("tag-{}", tag % TAGS));
             // A thousand tags and three each are within every limit.

@@ -1,14 +1,15 @@
 //! The devices of an app.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 use carillon_sdk::api::{Platform, RegisterDevice};
 use carillon_sdk::{DeviceId, Timestamp};
 use roaring::RoaringBitmap;
+use smallvec::SmallVec;
 
 use super::index::{Index, seconds};
+use super::tokens::Held;
 use super::{Group, OfApp, UNCLAIMED};
 use crate::model::{Device, User};
 use crate::store::DeviceInfo;
@@ -21,6 +22,8 @@ pub(super) struct Devices {
     by_id: AHashMap<Arc<str>, u32>,
     pub(super) index: Index,
     texts: AHashSet<Arc<str>>,
+    /// Hash of a token → who has it.
+    pub(super) holders: AHashMap<u64, u32>,
     /// Ordinals given to registrations under way.
     pub(super) reserved: RoaringBitmap,
 }
@@ -43,8 +46,8 @@ pub(super) struct Entry {
 /// What few devices have.
 #[derive(Default)]
 pub(super) struct Extras {
-    /// Channel → token.
-    pub(super) vendor: BTreeMap<String, String>,
+    /// In the order of their vendors' numbers.
+    pub(super) tokens: SmallVec<[Held; 1]>,
     /// Numbers of tags, in the order of their names' arrival.
     pub(super) tags: Vec<u16>,
 }
@@ -132,9 +135,6 @@ impl OfApp {
         entry.locale = devices.share(row.locale.as_deref());
         entry.time_zone = devices.share(row.time_zone.as_deref());
         entry.user = row.user;
-        if !row.vendor.is_empty() {
-            entry.extras.get_or_insert_default().vendor = row.vendor;
-        }
         devices.by_id.insert(entry.id.shared(), ordinal);
         devices.index.begin(ordinal, seconds(row.registered_at));
         devices.index.restore_times(ordinal, row.last_seen_s, row.binding_changed_s);
@@ -164,6 +164,7 @@ impl OfApp {
         devices.by_id.remove(entry.id.as_str());
         devices.index.leave(ordinal, &entry);
         devices.index.end(ordinal);
+        devices.forget_holder(ordinal, &entry);
         devices.index.tags.forget_device(ordinal, entry.tags());
         let user = entry.user.map(|user| self.user_at(user));
         if let Some(user) = entry.user {
@@ -265,27 +266,6 @@ impl OfApp {
         true
     }
 
-    /// An empty token withdraws the one on record. None when there is no such device.
-    pub(in crate::store) fn set_vendor_token(
-        &self,
-        ordinal: u32,
-        channel: &str,
-        token: &str,
-    ) -> Option<DeviceRow> {
-        let mut devices = self.devices.write();
-        let devices = &mut *devices;
-        let entry = devices.list.get_mut(ordinal as usize)?.as_mut()?;
-        let tokens = &mut entry.extras.get_or_insert_default().vendor;
-        if token.is_empty() {
-            tokens.remove(channel);
-            devices.index.channel_closed(ordinal, channel);
-        } else {
-            tokens.insert(channel.to_owned(), token.to_owned());
-            devices.index.channel_opened(ordinal, channel);
-        }
-        devices.row(ordinal)
-    }
-
     #[must_use]
     pub(in crate::store) fn row(&self, ordinal: u32) -> Option<DeviceRow> {
         self.devices.read().row(ordinal)
@@ -333,14 +313,14 @@ impl Devices {
             user: entry.user,
             registered_at: Timestamp::from_millis(registered_ms),
             last_seen_s: times.seen_s,
-            vendor: entry.extras.as_deref().map(|extras| extras.vendor.clone()).unwrap_or_default(),
+            vendor: Default::default(),
             tags: self.index.tags.names(entry.tags()),
             binding_changed_s: times.binding_s,
         })
     }
 
     fn info(&self, device: Device) -> Option<DeviceInfo> {
-        let row = self.row(device.ordinal)?;
+        let (entry, row) = (self.entry(device.ordinal)?, self.row(device.ordinal)?);
         Some(DeviceInfo {
             device,
             device_id: row.device_id,
@@ -356,7 +336,7 @@ impl Devices {
             last_seen_at: (row.last_seen_s > 0)
                 .then(|| Timestamp::from_millis(u64::from(row.last_seen_s) * 1000)),
             pending: 0,
-            vendor_channels: row.vendor.into_keys().collect(),
+            vendors: entry.vendors().collect(),
             tags: row.tags,
         })
     }
@@ -384,9 +364,5 @@ impl Entry {
 
     pub(super) fn tags(&self) -> &[u16] {
         self.extras.as_deref().map_or(&[], |extras| &extras.tags)
-    }
-
-    pub(super) fn channels(&self) -> impl Iterator<Item = &str> {
-        self.extras.iter().flat_map(|extras| extras.vendor.keys().map(String::as_str))
     }
 }

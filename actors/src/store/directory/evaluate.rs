@@ -91,10 +91,10 @@ impl OfApp {
             }
         }
         let mut own = members.clone();
-        for (channel, of_channel) in index.channels() {
+        for (vendor, of_channel) in index.channels() {
             let here = members.intersection_len(of_channel);
             if here > 0 {
-                count.by_channel.insert(channel.to_owned(), here);
+                count.by_channel.insert(vendor.as_str().to_owned(), here);
                 own -= of_channel;
             }
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ahash::AHashMap;
-use carillon_sdk::Timestamp;
 use carillon_sdk::api::Platform;
+use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
@@ -26,7 +26,10 @@ pub(super) struct Index {
     groups: AHashMap<Group, RoaringBitmap>,
     makers: Sets,
     locales: Sets,
-    channels: Sets,
+    /// By vendor, in the order of their numbers: who has a token of it.
+    channels: [RoaringBitmap; Vendor::ALL.len()],
+    /// The same: for whom it carries.
+    carried: [RoaringBitmap; Vendor::ALL.len()],
     bound: RoaringBitmap,
     pub(super) tags: Tags,
     /// With a session open.
@@ -52,6 +55,11 @@ const fn place(platform: Platform) -> usize {
         Platform::Web => 3,
         Platform::Other => 4,
     }
+}
+
+/// Vendors are numbered from 1.
+const fn slot(vendor: Vendor) -> usize {
+    vendor as usize - 1
 }
 
 fn join(sets: &mut Sets, name: Option<&Arc<str>>, ordinal: u32) {
@@ -101,7 +109,8 @@ impl Index {
         self.groups.entry(entry.group()).or_default().insert(ordinal);
         join(&mut self.makers, entry.maker.as_ref(), ordinal);
         join(&mut self.locales, entry.locale.as_ref(), ordinal);
-        entry.channels().for_each(|channel| self.channel_opened(ordinal, channel));
+        entry.vendors().for_each(|vendor| self.channel_opened(ordinal, vendor));
+        self.carrier_changed(ordinal, None, entry.carrier());
         if entry.user.is_some() {
             self.bound.insert(ordinal);
         }
@@ -119,7 +128,8 @@ impl Index {
         }
         leave(&mut self.makers, entry.maker.as_deref(), ordinal);
         leave(&mut self.locales, entry.locale.as_deref(), ordinal);
-        entry.channels().for_each(|channel| self.channel_closed(ordinal, channel));
+        entry.vendors().for_each(|vendor| self.channel_closed(ordinal, vendor));
+        self.carrier_changed(ordinal, entry.carrier(), None);
         self.bound.remove(ordinal);
     }
 
@@ -128,15 +138,24 @@ impl Index {
         self.online.get_mut().remove(ordinal);
     }
 
-    pub(super) fn channel_opened(&mut self, ordinal: u32, channel: &str) {
-        match self.channels.get_mut(channel) {
-            Some(members) => members.insert(ordinal),
-            None => self.channels.entry(Arc::from(channel)).or_default().insert(ordinal),
-        };
+    pub(super) fn channel_opened(&mut self, ordinal: u32, vendor: Vendor) {
+        self.channels[slot(vendor)].insert(ordinal);
     }
 
-    pub(super) fn channel_closed(&mut self, ordinal: u32, channel: &str) {
-        leave(&mut self.channels, Some(channel), ordinal);
+    pub(super) fn channel_closed(&mut self, ordinal: u32, vendor: Vendor) {
+        self.channels[slot(vendor)].remove(ordinal);
+    }
+
+    pub(super) fn carrier_changed(&mut self, ordinal: u32, before: Option<Vendor>, after: Option<Vendor>) {
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.carried[slot(before)].remove(ordinal);
+        }
+        if let Some(after) = after {
+            self.carried[slot(after)].insert(ordinal);
+        }
     }
 
     pub(super) fn rebound(&mut self, ordinal: u32, bound: bool, now_s: u32) {
@@ -178,15 +197,20 @@ impl Index {
         self.groups.iter()
     }
 
-    pub(super) fn channels(&self) -> impl Iterator<Item = (&str, &RoaringBitmap)> {
-        self.channels.iter().map(|(channel, members)| (channel.as_ref(), members))
+    /// Who has a token of which vendor.
+    pub(super) fn channels(&self) -> impl Iterator<Item = (Vendor, &RoaringBitmap)> {
+        Vendor::ALL.into_iter().zip(&self.channels)
+    }
+
+    pub(super) const fn carried_by(&self, vendor: Vendor) -> &RoaringBitmap {
+        &self.carried[slot(vendor)]
     }
 
     pub(super) fn has_channel(&self, channel: &str, ordinal: u32) -> bool {
         if channel == OWN_CHANNEL {
-            return !self.channels.values().any(|members| members.contains(ordinal));
+            return !self.channels.iter().any(|members| members.contains(ordinal));
         }
-        self.channels.get(channel).is_some_and(|members| members.contains(ordinal))
+        channel.parse().is_ok_and(|vendor| self.channels[slot(vendor)].contains(ordinal))
     }
 
     /// As a row keeps them.
@@ -217,9 +241,11 @@ impl Index {
             Fact::Maker(maker) => union(&self.makers, |known| audience::is_maker(known, maker)),
             Fact::Locale(locale) => union(&self.locales, |known| audience::is_locale(known, locale)),
             Fact::Channel(channel) if channel == OWN_CHANNEL => {
-                self.channels.values().fold(self.all.clone(), |rest, members| rest - members)
+                self.channels.iter().fold(self.all.clone(), |rest, members| rest - members)
             }
-            Fact::Channel(channel) => self.channels.get(channel.as_str()).cloned().unwrap_or_default(),
+            Fact::Channel(channel) => {
+                channel.parse().map(|vendor| self.channels[slot(vendor)].clone()).unwrap_or_default()
+            }
             Fact::Tag(tag) => self.tags.devices(tag),
             Fact::UserTag(tag) => self.tags.devices_of_users(tag),
             _ => fact.as_time().map_or_else(RoaringBitmap::new, |time| self.of_time(time)),

@@ -3,15 +3,18 @@
 //!
 //! ```text
 //!  devices ─┬─ by id, by ordinal
+//!           ├─ tokens: which device has which, without their texts
 //!           └─ index: platform, version, maker, …, tag → which devices    evaluate: Audience → devices
 //!  users ───── by id, by ordinal → devices, tags
 //! ```
 
+mod carrier;
 mod crowd;
 mod devices;
 mod evaluate;
 mod index;
 mod tags;
+mod tokens;
 mod users;
 
 use std::sync::Arc;
@@ -19,10 +22,13 @@ use std::sync::Arc;
 use carillon_sdk::api::Platform;
 use parking_lot::RwLock;
 
+pub use self::carrier::carrier_of;
 #[doc(hidden)]
 pub use self::crowd::Crowd;
 pub use self::evaluate::AudienceCount;
 pub use self::tags::{TAGS_APP_MAX, TAGS_MAX, TagChange, TagInfo, Tagged};
+
+pub(super) use self::tokens::{Kept, When};
 
 use self::devices::Devices;
 use self::users::Users;
@@ -33,6 +39,8 @@ pub(super) struct OfApp {
     pub app: App,
     devices: RwLock<Devices>,
     users: RwLock<Users>,
+    /// Of tokens: its key is drawn anew by each process.
+    hasher: ahash::RandomState,
 }
 
 /// The generation of a device that somebody else registered: no credential was ever given out.
@@ -44,7 +52,7 @@ pub(super) type Group = (Platform, Option<Arc<str>>);
 impl OfApp {
     #[must_use]
     pub(super) fn new(app: App) -> Self {
-        Self { app, devices: RwLock::default(), users: RwLock::default() }
+        Self { app, devices: RwLock::default(), users: RwLock::default(), hasher: ahash::RandomState::new() }
     }
 
     const fn device(&self, ordinal: u32) -> Device {

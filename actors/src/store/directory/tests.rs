@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_sdk::api::{Platform, RegisterDevice};
-use carillon_sdk::{DeviceId, Timestamp, UserId};
+use carillon_sdk::{DeviceId, Timestamp, UserId, Vendor};
 use proptest::prelude::*;
 
 use super::*;
 use crate::audience::{Audience, Compare, Fact};
-use crate::model::App;
+use crate::model::{App, Seq};
 use crate::store::rows::UserRow;
 
 const APP: App = App(3);
 const START: u64 = 1_790_000_000_000;
 const VERSIONS: [&str; 4] = ["1.9", "1.10", "2.0-beta", "2.0"];
+const TOKENS: [&str; 2] = ["one", "two"];
 const TAGS: [&str; 4] = ["vip", "gold", "silver", "beta"];
 
 fn people() -> OfApp {
@@ -157,8 +158,16 @@ fn happen(people: &OfApp, event: Event, now: Timestamp) {
             found(device).map(|ordinal| people.bind(ordinal, user, now));
         }
         Event::Token { device, fcm, withdrawn } => {
-            let (channel, token) = (if fcm { "fcm" } else { "huawei" }, if withdrawn { "" } else { "t" });
-            found(device).map(|ordinal| people.set_vendor_token(ordinal, channel, token));
+            let vendor = if fcm { Vendor::Fcm } else { Vendor::Huawei };
+            let Some(ordinal) = found(device) else { return };
+            if withdrawn {
+                people.drop_token(ordinal, vendor, None, None);
+            } else {
+                // Of two tokens, so that they move from device to device.
+                people.keep_token(ordinal, (vendor, TOKENS[usize::from(device) % 2]), When::Now(now), || {
+                    Seq(0)
+                });
+            }
         }
         Event::TagDevice { device, change } => {
             found(device).map(|ordinal| people.tag_device(ordinal, &change).unwrap());
@@ -191,7 +200,14 @@ fn picture(people: &OfApp) -> BTreeMap<String, BTreeSet<u32>> {
     put("bound".to_owned(), index.bound().clone());
     Platform::ALL.iter().for_each(|platform| put(format!("{platform:?}"), index.platform(*platform).clone()));
     index.groups().for_each(|(group, members)| put(format!("{group:?}"), members.clone()));
-    index.channels().for_each(|(channel, members)| put(channel.to_owned(), members.clone()));
+    index.channels().for_each(|(vendor, members)| put(vendor.to_string(), members.clone()));
+    for vendor in Vendor::ALL {
+        put(format!("carried by {vendor}"), index.carried_by(vendor).clone());
+    }
+    for ordinal in index.all() {
+        let tokens = devices.entry(ordinal).unwrap().tokens();
+        tokens.iter().for_each(|held| put(format!("{} {:?}", held.vendor, held.at), [ordinal].into()));
+    }
     for maker in ["Nokia", "Sony"] {
         put(maker.to_owned(), index.of(&Fact::Maker(maker.to_owned())));
     }
@@ -225,6 +241,10 @@ fn rebuilt(people: &OfApp) -> OfApp {
     }
     for ordinal in 0..people.judge(&Audience::Everybody).known {
         anew.restore(ordinal, people.row(ordinal).map(|row| through_disk(&row)));
+        for vendor in people.vendors(ordinal) {
+            let token = TOKENS.into_iter().find(|token| people.has_token(ordinal, vendor, token)).unwrap();
+            anew.restore_token(ordinal, vendor, token, people.held(ordinal, vendor).unwrap().at);
+        }
     }
     anew
 }

@@ -1,7 +1,5 @@
 //! Devices and users.
 
-use std::collections::BTreeMap;
-
 use carillon_sdk::api::RegisterDevice;
 use carillon_sdk::{DeviceId, UserId};
 use uuid::Uuid;
@@ -45,13 +43,6 @@ impl Store {
     pub fn is_unclaimed(&self, device: Device) -> bool {
         let people = self.0.shared.tenants.get(device.app);
         people.is_some_and(|people| people.generation(device.ordinal) == Some(UNCLAIMED))
-    }
-
-    /// Channel → token of a phone maker.
-    #[must_use]
-    pub fn vendor_tokens(&self, device: Device) -> BTreeMap<String, String> {
-        let people = self.0.shared.tenants.get(device.app);
-        people.and_then(|people| people.row(device.ordinal)).map(|row| row.vendor).unwrap_or_default()
     }
 
     async fn write_down(
@@ -187,13 +178,6 @@ impl Store {
         let before = self.write(partition, device.app, bind).await?;
         self.join(device);
         Ok(before)
-    }
-
-    /// An empty token withdraws the one on record.
-    pub async fn vendor_token(&self, device: Device, channel: &str, token: &str) -> Result<(), Error> {
-        let partition = self.0.shared.partition_of_device(device);
-        let (channel, token) = (channel.to_owned(), token.to_owned());
-        self.write(partition, device.app, |reply| Write::VendorToken { device, channel, token, reply }).await
     }
 
     /// The app version a Hello named; written lazily.

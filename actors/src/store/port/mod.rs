@@ -3,6 +3,7 @@
 mod apps;
 mod campaigns;
 mod devices;
+mod errands;
 mod log;
 mod pushes;
 mod reading;
@@ -10,6 +11,7 @@ mod revoke;
 mod sessions;
 mod tags;
 mod time;
+mod tokens;
 
 use carillon_sdk::Timestamp;
 use tokio::sync::oneshot;

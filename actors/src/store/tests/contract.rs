@@ -1,7 +1,7 @@
 use carillon_sdk::api::{CreateKey, Scope};
-use carillon_sdk::{DeviceId, KeyId};
+use carillon_sdk::{DeviceId, KeyId, Vendor};
 
-use super::super::{Begun, Error, Idempotency, Nonce, NonceVerdict};
+use super::super::{Begun, By, Error, Idempotency, Nonce, NonceVerdict};
 use super::harness::{BOTH, Bench, HOUR, wait};
 use crate::model::{Epoch, Owner, ShardNo};
 
@@ -136,15 +136,15 @@ fn vendor_tokens_and_last_seen_survive() {
         let mut bench = Bench::new(on);
         let app = bench.app("shop");
         let phone = bench.device(app, "phone");
-        wait(bench.store().vendor_token(phone, "fcm", "abc")).unwrap();
-        wait(bench.store().vendor_token(phone, "apns", "x")).unwrap();
-        wait(bench.store().vendor_token(phone, "apns", "")).unwrap();
+        for (vendor, token) in [(Vendor::Fcm, "abc"), (Vendor::Apns, "x"), (Vendor::Apns, "")] {
+            wait(bench.store().vendor_token(phone, vendor, token, By::Device)).unwrap();
+        }
         bench.store().connect(phone, Epoch(1), ShardNo(0)).unwrap();
         bench.store().note_app_version(phone, "2.0");
         bench.sweep();
         bench.kill_and_reopen();
         let info = bench.store().device_info(phone).unwrap();
-        assert_eq!(info.vendor_channels, ["fcm"]);
+        assert_eq!(info.vendors, [Vendor::Fcm]);
         assert_eq!(info.app_version.as_deref(), Some("2.0"));
         assert_eq!(info.last_seen_at, Some(super::harness::START));
         assert!(!info.online);

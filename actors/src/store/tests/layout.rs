@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use carillon_sdk::api::CreateKey;
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{DeviceId, MessageId, Ttl, UserId};
+use carillon_sdk::{DeviceId, MessageId, Ttl, UserId, Vendor};
 
 use super::super::disk::{Batch, Disk};
 use super::super::keys::Key;
 use super::super::memory::Memory;
-use super::super::{Begun, Idempotency, TagChange, Tagged, Targets};
+use super::super::{Begun, By, Idempotency, TagChange, Tagged, Targets};
 use super::harness::{Bench, HOUR, On, START, ids, wait};
 use crate::audience::{Audience, Fact};
 use crate::model::{Message, Owner, Task};
@@ -37,7 +37,7 @@ fn furnish(bench: &Bench) {
     wait(bench.store().delete_device(gone, None)).unwrap();
     let anna = bench.user(app, "anna");
     bench.bind(phone, Some(anna));
-    wait(bench.store().vendor_token(phone, "fcm", "token")).unwrap();
+    wait(bench.store().vendor_token(phone, Vendor::Fcm, "token", By::Device)).unwrap();
     let push = |name: &[u8], lane, collapse: Option<&str>, owners: &[Owner]| {
         let collapse_key = collapse.map(str::to_owned);
         let message = Message { id: derived(name), lane, collapse_key, ..bench.message(app) };
@@ -66,7 +66,10 @@ fn check(bench: &Bench) {
     assert_eq!(device("gone"), None);
     let info = bench.store().device_info(phone).unwrap();
     assert_eq!(info.user_id, Some(UserId::parse("anna").unwrap()));
-    assert_eq!(info.vendor_channels, ["fcm"]);
+    assert_eq!(info.vendors, [Vendor::Fcm]);
+    assert_eq!(bench.store().carrier(phone), Some(Vendor::Fcm));
+    let token = wait(bench.store().tokens_of(phone)).unwrap().remove(0);
+    assert_eq!((token.token.as_str(), token.at, token.by), ("token", START, By::Device));
     let mut due = ids(&bench.page(phone).due);
     due.sort_unstable();
     let mut expected = [derived(b"own"), derived(b"both"), derived(b"user")];

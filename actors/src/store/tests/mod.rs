@@ -3,6 +3,7 @@
 mod books;
 mod contract;
 mod entries;
+mod errands;
 mod faults;
 mod feed;
 mod harness;
@@ -14,3 +15,4 @@ mod restart;
 mod revokes;
 mod sled_guards;
 mod tasks;
+mod tokens;
