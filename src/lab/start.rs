@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::front::{self, Front};
 use super::tls::{self, Identity};
-use super::{Harmony, Honor, Huawei, Meizu, Oppo, Simulator, Vivo, World, Xiaomi};
+use super::{Apns, Fcm, Harmony, Honor, Huawei, Meizu, Oppo, Simulator, Vivo, WebPush, World, Xiaomi};
 
 /// HTTP/2 streams at a time on one connection, as Apple allows them at first.
 const STREAMS_MAX: u32 = 1_000;
@@ -41,7 +41,9 @@ pub enum Error {
 /// Stops when it is dropped.
 pub struct Lab {
     world: Arc<World>,
+    /// All ten.
     sites: BTreeMap<Vendor, Site>,
+    browsers: Arc<WebPush>,
     ca_pem: String,
     /// Aborts its tasks when it is dropped.
     _listening: JoinSet<()>,
@@ -58,7 +60,9 @@ impl Lab {
         let world = Arc::new(World::new(clock, options.is_lenient));
         let identity = Identity::make()?;
         // Keys for RSA are a second's work.
-        let simulators = tokio::task::spawn_blocking(simulators).await?;
+        let browsers = Arc::new(WebPush::new());
+        let made = Arc::clone(&browsers);
+        let simulators = tokio::task::spawn_blocking(move || simulators(made)).await?;
         let (mut sites, mut listening) = (BTreeMap::new(), JoinSet::new());
         let connections = Arc::new(AtomicU64::new(1));
         for simulator in simulators {
@@ -77,7 +81,7 @@ impl Lab {
             listening.spawn(front::listen(Arc::new(front), listener));
             sites.insert(vendor, Site { simulator, address });
         }
-        Ok(Self { world, sites, ca_pem: identity.ca_pem, _listening: listening })
+        Ok(Self { world, sites, browsers, ca_pem: identity.ca_pem, _listening: listening })
     }
 
     #[must_use]
@@ -85,15 +89,21 @@ impl Lab {
         &self.world
     }
 
-    /// Vendors that are simulated.
-    pub fn vendors(&self) -> impl Iterator<Item = Vendor> {
-        self.sites.keys().copied()
-    }
-
     /// `https://127.0.0.1:port`, without a slash at its end.
     #[must_use]
-    pub fn base_url(&self, vendor: Vendor) -> Option<String> {
-        self.sites.get(&vendor).map(|site| format!("https://{}", site.address))
+    pub fn base_url(&self, vendor: Vendor) -> String {
+        format!("https://{}", self.site(vendor).address)
+    }
+
+    fn site(&self, vendor: Vendor) -> &Site {
+        self.sites.get(&vendor).expect("every vendor got its listener at the start")
+    }
+
+    /// What a browser would give the app, whose fate is told by `token`: the JSON that is a Web Push
+    /// device's token.
+    #[must_use]
+    pub fn subscription(&self, token: &str) -> serde_json::Value {
+        self.browsers.subscription(&self.base_url(Vendor::WebPush), token)
     }
 
     /// The authority that all listeners stand on, in PEM.
@@ -104,26 +114,29 @@ impl Lab {
 
     /// What an app's owner would give, with every host of the vendor's at the listener.
     #[must_use]
-    pub fn setup(&self, vendor: Vendor) -> Option<Setup> {
-        let base = self.base_url(vendor)?;
-        let (mut credential, settings) = self.sites.get(&vendor)?.simulator.setup();
+    pub fn setup(&self, vendor: Vendor) -> Setup {
+        let base = self.base_url(vendor);
+        let (mut credential, settings) = self.site(vendor).simulator.setup();
         if let Some(uri) = credential.get_mut("token_uri") {
             *uri = at(&base, uri.as_str().unwrap_or_default()).into();
         }
         let hosts = hosts(vendor).iter().map(|name| ((*name).to_owned(), base.clone()));
-        Some(Setup {
+        Setup {
             credential,
             settings,
             hosts: hosts.collect(),
             ca_pem: Some(self.ca_pem.clone()),
             clock_offset_ms: 0,
             receipts_url: None,
-        })
+        }
     }
 }
 
-fn simulators() -> Vec<Arc<dyn Simulator>> {
-    vec![
+/// `browsers` apart, since it makes subscriptions too.
+fn simulators(browsers: Arc<WebPush>) -> [Arc<dyn Simulator>; 10] {
+    [
+        Arc::new(Apns::new()),
+        Arc::new(Fcm::new()),
         Arc::new(Huawei::default()),
         Arc::new(Harmony::default()),
         Arc::new(Honor::default()),
@@ -131,6 +144,7 @@ fn simulators() -> Vec<Arc<dyn Simulator>> {
         Arc::new(Oppo::default()),
         Arc::new(Vivo::default()),
         Arc::new(Meizu::default()),
+        browsers,
     ]
 }
 
