@@ -199,7 +199,7 @@ impl<'a> Setups<'a> {
     ) -> Result<SetupView, Error> {
         let make = |before: Option<(Row, Option<Setup>)>| {
             let (row, setup) = before.ok_or(Error::Unknown)?;
-            let setup = Setup { credential: credential.clone(), ..setup.clone().ok_or(Error::NoCredential)? };
+            let setup = Setup { credential: credential.clone(), ..setup.ok_or(Error::NoCredential)? };
             let (enabled, quotas) = (row.enabled, row.quotas.clone());
             Ok(Made { setup, enabled, quotas, before: Some((row, None)) })
         };
