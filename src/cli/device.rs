@@ -1,4 +1,8 @@
-//! `carillon device`: a device in the terminal, which prints each message that arrives.
+//! `carillon device`: a device in the terminal, which prints each message that arrives; and what is
+//! known of other devices.
+
+mod tokens;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +12,7 @@ use carillon_sdk::client::device::{Acks, Error};
 use carillon_sdk::client::{Address, DeviceClient, Options, Trust};
 use carillon_sdk::wire::{GoodbyeReason, Push};
 use carillon_sdk::{DeviceId, Ttl, UserId};
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Code, Failure};
@@ -20,7 +24,29 @@ use crate::data_dir::write_secret;
 const TOKEN_TTL: Ttl = Ttl::from_secs(300);
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    being: Being,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What becomes of a device's messages, as it happens
+    Watch(watch::Args),
+    /// The tokens phone makers' channels call a device by, and what was done to them
+    Tokens(tokens::Show),
+    /// Take in the tokens of a file
+    Import(tokens::Import),
+    /// Every token there is
+    Export(tokens::Export),
+}
+
+/// How to be a device.
+#[derive(Debug, clap::Args)]
+struct Being {
     #[command(flatten)]
     server: ServerArgs,
     /// Register with the app's publishable client key instead of an API key
@@ -84,6 +110,16 @@ struct Line<'a> {
 }
 
 pub async fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Some(Command::Tokens(show)) => show.run().await,
+        Some(Command::Import(import)) => import.run().await,
+        Some(Command::Export(export)) => export.run().await,
+        Some(Command::Watch(args)) => watch::run(args).await,
+        None => be(args.being).await,
+    }
+}
+
+async fn be(args: Being) -> Result<(), Failure> {
     let credential = credential(&args).await?;
     let mut options = Options::new(address(&credential.addresses, args.transport)?, &credential.credential);
     options.trust = match &credential.ca_pem {
@@ -111,7 +147,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     outcome
 }
 
-fn too_late(args: &Args) -> Result<(), Failure> {
+fn too_late(args: &Being) -> Result<(), Failure> {
     match args.count {
         None => Ok(()),
         Some(count) => {
@@ -159,7 +195,7 @@ pub fn text(push: &Push) -> String {
 }
 
 /// The one in the file, or a new registration.
-async fn credential(args: &Args) -> Result<Credential, Failure> {
+async fn credential(args: &Being) -> Result<Credential, Failure> {
     if let Some(path) = &args.credential
         && let Some(credential) = read(path)?
     {

@@ -56,8 +56,11 @@ enum Command {
     Rotate {
         vendor: Vendor,
         /// JSON, as docs/vendors.md has it; `-` is stdin
-        #[arg(long, value_name = "FILE")]
-        credential_file: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "new_receipts_url")]
+        credential_file: Option<PathBuf>,
+        /// Another address for receipts; the one before is nobody's from now on
+        #[arg(long)]
+        new_receipts_url: bool,
         /// Prove it by a notification to this token too
         #[arg(long)]
         token: Option<String>,
@@ -146,16 +149,19 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             let rows: Vec<_> = quota.limits.iter().map(limit_row).collect();
             out::table(&["limit", "of", "a day", "used", "remaining", "renews", "source"], &rows)
         }
-        Command::Rotate { vendor, credential_file, token, common } => {
-            let rotate = RotateVendor { credential: json_of(&credential_file)?, token };
+        Command::Rotate { vendor, credential_file, new_receipts_url, token, common } => {
+            let credential = credential_file.as_ref().map(json_of).transpose()?;
+            let rotate = RotateVendor { credential, token, new_receipts_url };
             let client = common.server.connect()?.client;
             let rotated = client.rotate_vendor(vendor, &rotate).await.map_err(failure)?;
             if common.json {
                 out::json(&rotated)?;
             }
-            passed(vendor, &rotated.tested)?;
-            out::note("the new credential is used from now on");
-            Ok(())
+            if let Some(tested) = &rotated.tested {
+                passed(vendor, tested)?;
+                out::note("the new credential is used from now on");
+            }
+            if common.json { Ok(()) } else { shown(&rotated.vendor, false) }
         }
         Command::Remove { vendor, common } => {
             common.server.connect()?.client.delete_vendor(vendor).await.map_err(failure)?;

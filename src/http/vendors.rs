@@ -133,15 +133,26 @@ pub(super) async fn rotate(
     let app = caller.with(Scope::Manage)?;
     let vendor = set_up(&state, app, &name)?;
     let asked: RotateVendor = caller.json()?;
-    let token = token(asked.token)?;
-    let proven = state.engine.prove_channel(app, vendor, &asked.credential, token).await;
-    let tested = tested_view(proven.map_err(refused)?);
-    if tested.passed {
-        let audit = caller.audit("vendor.rotate", vendor);
-        let setups = state.engine.channel_setups(app);
-        setups.rotate(vendor, asked.credential, audit, caller.nonce()).await.map_err(refused)?;
+    if asked.credential.is_none() && !asked.new_receipts_url {
+        return Err(Refused::at(Code::VendorInvalid, "/credential", "it, or new_receipts_url, is needed"));
     }
-    let rotated = tested.passed;
+    let token = token(asked.token)?;
+    let tested = match &asked.credential {
+        None => None,
+        Some(new) => {
+            let proven = state.engine.prove_channel(app, vendor, new, token).await;
+            Some(tested_view(proven.map_err(refused)?))
+        }
+    };
+    let rotated = tested.as_ref().is_none_or(|tested| tested.passed);
+    if rotated {
+        let detail =
+            json!({ "credential": asked.credential.is_some(), "receipts_url": asked.new_receipts_url });
+        let audit = caller.audit_of("vendor.rotate", vendor, &detail);
+        let setups = state.engine.channel_setups(app);
+        let change = setups.rotate(vendor, asked.credential, asked.new_receipts_url, audit, caller.nonce());
+        change.await.map_err(refused)?;
+    }
     let vendor = view(&state, app, vendor);
     Ok(HttpResponse::Ok().json(VendorRotated { rotated, tested, vendor }))
 }

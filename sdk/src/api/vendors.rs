@@ -247,19 +247,26 @@ pub struct VendorTested {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotateVendor {
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub credential: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Object>))]
+    pub credential: Option<Value>,
     /// Proven by a notification to it too: where a vendor gives no access apart from sending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Another address for receipts: the one before is nobody's from now on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_receipts_url: bool,
 }
 
-/// What came of it. When it was not proven, the old credential goes on being used.
+/// What came of it. When it was not proven, the old credential goes on being used, and the address
+/// for receipts is as it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VendorRotated {
     pub rotated: bool,
-    pub tested: VendorTested,
+    /// Of the credential; absent when none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<VendorTested>,
     pub vendor: VendorView,
 }
 
