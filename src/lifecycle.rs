@@ -8,6 +8,7 @@
 //! The end is bounded: the drain window and ten seconds. A second signal ends it at once.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -23,7 +24,7 @@ use crate::cli::exit::{Code, Failure};
 use crate::config::Config;
 use crate::data_dir::{DataDir, Master};
 use crate::devices::{self, Certificate, Doors, OpenDoors};
-use crate::{http, operations, receipts};
+use crate::{http, operations, receipts, vendors};
 
 /// How much longer than its drain window a stop may take.
 const STOP_GRACE: Duration = Duration::from_secs(10);
@@ -90,6 +91,7 @@ impl Server {
             .map_err(|error| Failure::of(Code::Internal, &error))?;
         receipts::open(&engine, &config.receipts)
             .map_err(|error| Failure::of(Code::Configuration, &error))?;
+        vendors::open(&engine, &config.vendors, Arc::new(vendors::Quiet));
         let doors = Doors::bind(&door_settings(config, &setup)?).map_err(Failure::from_error)?;
         let addresses = device_addresses(config, &doors);
         let tls = setup.http_certificate.as_ref().map(Certificate::server_config).transpose();

@@ -8,7 +8,8 @@
 //! - **successful**: accepted and not rejected since. Rejected is what could not be delivered for a
 //!   reason of its own: a device deleted meanwhile, a phone maker's channel that refuses. What waits,
 //!   expired, was replaced or revoked was a successful push that did not arrive.
-//! - **arrived**: the device acked it; on a phone maker's channel, the maker's server took it.
+//! - **arrived**: the device acked it, or a vendor's receipt says that it arrived.
+//! - **handed over**: a vendor's channel took it, and no more is known. mPaaS counts it as arrived.
 //! - **opened**, **dismissed**: reported by the device, once each.
 //! - **pending**: accepted and none of arrived, expired, replaced, revoked, rejected.
 //!
@@ -31,6 +32,7 @@ pub struct Figures {
     pub successful: u64,
     pub sent: u64,
     pub arrived: u64,
+    pub handed_over: u64,
     pub shown: u64,
     pub opened: u64,
     pub dismissed: u64,
@@ -48,7 +50,8 @@ impl From<Counts> for Figures {
             // A window may hold the rejection without its acceptance.
             successful: counts.accepted.saturating_sub(counts.failed),
             sent: counts.sent,
-            arrived: counts.arrived,
+            arrived: counts.arrived + counts.confirmed,
+            handed_over: counts.handed_over.saturating_sub(counts.confirmed),
             shown: counts.shown,
             opened: counts.opened,
             dismissed: counts.dismissed,
@@ -70,6 +73,12 @@ impl Figures {
             sum.merge(&Counts::from(row));
         }
         Self::from(sum)
+    }
+
+    /// As mPaaS counts: what a vendor took has arrived.
+    #[must_use]
+    pub const fn with_handed_over_arrived(self) -> Self {
+        Self { arrived: self.arrived + self.handed_over, handed_over: 0, ..self }
     }
 
     /// Arrived of successful; 0 of nothing. To the ten-thousandth, like the others.

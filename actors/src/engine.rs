@@ -23,7 +23,7 @@ use crate::link::Arrival;
 use crate::model::{App, Device, Seq, User};
 use crate::order::{Order, Ordered};
 use crate::receipts::{self, Gateway};
-use crate::root::{CrashKind, Finish, OpenReceipts, Root};
+use crate::root::{CrashKind, Finish, OpenChannels, OpenReceipts, Root};
 use crate::router::{Full, Router};
 use crate::schedule::Agenda;
 use crate::shard::{Arrive, Drain, End, Rebound};
@@ -186,6 +186,9 @@ pub enum Kind {
     Campaigns,
     Campaign,
     Receipts,
+    /// The channels' supervisor, and one of them.
+    Channels,
+    Channel,
     Shard,
     User,
     Connection,
@@ -222,6 +225,8 @@ impl Kind {
             Self::Campaigns => "campaigns",
             Self::Campaign => "campaign",
             Self::Receipts => "receipts",
+            Self::Channels => "channels",
+            Self::Channel => "channel",
             Self::Shard => "shard",
             Self::User => "user",
             Self::Connection => "connection",
@@ -412,8 +417,12 @@ impl Engine {
         works: Arc<dyn channel::Works>,
         config: channel::Config,
     ) {
-        // A second way is not taken.
-        let _ = self.shared.channels.set(Channels { gateways, works, config });
+        if self.shared.channels.set(Channels { gateways, works, config }).is_ok()
+            && let Some(root) = self.shared.root.get()
+            && root.try_send(OpenChannels).is_err()
+        {
+            tracing::error!("no vendor is spoken to: the root of the actors does not listen");
+        }
     }
 
     #[must_use]
@@ -559,9 +568,10 @@ impl Engine {
             }
         }
         let bound = Duration::from_millis(window.as_millis()) + DRAIN_GRACE;
-        let all = futures_util::future::join_all(done);
+        let all =
+            futures_util::future::join(futures_util::future::join_all(done), shared.channel_board.close());
         if tokio::time::timeout(bound, all).await.is_err() {
-            tracing::warn!("sessions were still open at the end of the drain");
+            tracing::warn!("sessions or calls to vendors were still open at the end of the drain");
         }
         // Goodbyes are read, and acks that were on their way come in.
         while_open(shared).await;

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod order;
 mod push;
 pub mod revoke;
+mod routing;
 
 pub mod analysis;
 pub mod audience;

@@ -57,7 +57,12 @@ impl SessionStep {
         self.seq += 1;
         let due = Arc::new(Encoded::new(&self.message, Some(Owner::Device(DEVICE)), Seq(self.seq), None));
         let mut fx = Effects::new();
-        self.session.due(&DueHint { device: DEVICE, epoch: Epoch(1), due, prev }, &self.bounds, NOW, &mut fx);
+        self.session.due(
+            &DueHint { device: DEVICE, epoch: Epoch(1), due, prev, is_again: false },
+            &self.bounds,
+            NOW,
+            &mut fx,
+        );
         self.session.frame(Frame::Ack(Ack { seqs: vec![self.seq] }), &self.bounds, NOW, &mut fx);
         fx.len()
     }

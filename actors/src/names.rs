@@ -89,6 +89,26 @@ metrics! {
     RECEIPT_EVENTS: Counter = "carillon_receipt_events_total";
     /// Age in seconds of the oldest event that a road still owes, by endpoint; 0 when it owes none.
     RECEIPT_LAG: Gauge = "carillon_receipt_lag_seconds";
+    /// What vendors said of tokens, by vendor and class of outcome.
+    CHANNEL_OUTCOMES: Counter = "carillon_channel_outcomes_total";
+    /// Vendors' answers by codes in no table, by vendor and code.
+    CHANNEL_UNKNOWN_CODE: Counter = "carillon_channel_unknown_code_total";
+    /// Calls to vendors that were written and not answered, by device: the vendor may have taken them.
+    CHANNEL_AMBIGUOUS: Counter = "carillon_channel_ambiguous_total";
+    /// Fields of accepted messages that the vendor cannot carry, by vendor and field.
+    CHANNEL_DEGRADED: Counter = "carillon_channel_degraded_total";
+    /// Channels whose breaker is open, by vendor: nothing goes by them.
+    CHANNELS_OPEN: Gauge = "carillon_channels_open";
+    /// Calls to vendors under way, by vendor.
+    CHANNEL_IN_FLIGHT: Gauge = "carillon_channel_in_flight";
+    /// Errands claimed by channels and not under way, by vendor.
+    CHANNEL_WAITING: Gauge = "carillon_channel_waiting";
+    /// Devices a second that channels may send to now, by vendor: the slowest app's.
+    CHANNEL_RATE: Gauge = "carillon_channel_rate";
+    /// Seconds until the first certificate of a vendor ends.
+    CHANNEL_CREDENTIAL_ENDS: Gauge = "carillon_channel_credential_ends_seconds";
+    /// What is left of a day's quota, by vendor and limit: the app's that has least.
+    CHANNEL_QUOTA_LEFT: Gauge = "carillon_channel_quota_left";
     /// Tasks forgotten before their time, because their app had as many as it may.
     TASKS_DROPPED: Counter = "carillon_tasks_dropped_total";
     /// Resident memory of the process in bytes.

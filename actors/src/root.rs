@@ -2,7 +2,7 @@
 //! and the init system is its supervisor.
 //!
 //! ```text
-//!  Root ──makes──▶ Metrics, Scheduler, Campaigns, Receipts × app, Shard × core
+//!  Root ──makes──▶ Metrics, Scheduler, Campaigns, Receipts × app, Channels, Shard × core
 //!    ▲───Mourn────────┘
 //!    └─ over budget, or panicked: exit with status 70; nothing accepted is lost by that
 //! ```
@@ -13,6 +13,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use actix_rt::ArbiterHandle;
 
 use crate::campaign::{CrashRunner, Office};
+use crate::channel;
 use crate::counters::Counters;
 use crate::engine::{Crash, Kind, Shared};
 use crate::metrics::Metrics;
@@ -31,6 +32,7 @@ pub(crate) enum RootChild {
     Scheduler,
     Campaigns,
     Receipts(App),
+    Channels,
     Shard(ShardNo),
 }
 
@@ -39,6 +41,7 @@ enum ChildAddress {
     Scheduler(Addr<Scheduler>),
     Campaigns(Addr<Office>),
     Receipts(Addr<Receipts>),
+    Channels(Addr<channel::Office>),
     Shard,
 }
 
@@ -47,6 +50,11 @@ enum ChildAddress {
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct OpenReceipts;
+
+/// Sent by the engine when vendors may be spoken to. No reply: setups get their channels.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct OpenChannels;
 
 /// Sent by the engine to make one actor of a kind panic. No reply.
 #[derive(actix::Message)]
@@ -102,6 +110,11 @@ impl Root {
                 ChildAddress::Campaigns(office)
             }
             RootChild::Receipts(app) => ChildAddress::Receipts(Receipts::new(shared, app, obituary).start()),
+            RootChild::Channels => {
+                let office = channel::Office::start(Arc::clone(&shared), obituary);
+                shared.channel_board.move_in(office.clone());
+                ChildAddress::Channels(office)
+            }
             RootChild::Shard(number) => {
                 let Some(arbiter) = self.arbiters.get(usize::from(number.0)) else { return };
                 let address =
@@ -153,6 +166,7 @@ impl Handler<Mourn> for Root {
                 RootChild::Scheduler => Kind::Scheduler,
                 RootChild::Campaigns => Kind::Campaigns,
                 RootChild::Receipts(_) => Kind::Receipts,
+                RootChild::Channels => Kind::Channels,
                 RootChild::Shard(_) => Kind::Shard,
             });
             self.make(key);
@@ -165,6 +179,14 @@ impl Handler<OpenReceipts> for Root {
 
     fn handle(&mut self, _: OpenReceipts, ctx: &mut Context<Self>) {
         ctx.add_message_stream(receipts::reconciles(self.shared.store.roads_changed()));
+    }
+}
+
+impl Handler<OpenChannels> for Root {
+    type Result = ();
+
+    fn handle(&mut self, _: OpenChannels, _: &mut Context<Self>) {
+        self.make(RootChild::Channels);
     }
 }
 
@@ -191,7 +213,13 @@ impl Handler<CrashKind> for Root {
         match kind {
             Kind::Root => panic!("the Root was told to crash"),
             Kind::Store => self.shared.store.crash(),
-            Kind::Metrics | Kind::Scheduler | Kind::Receipts | Kind::Campaigns | Kind::Campaign => {
+            Kind::Metrics
+            | Kind::Scheduler
+            | Kind::Receipts
+            | Kind::Campaigns
+            | Kind::Campaign
+            | Kind::Channels
+            | Kind::Channel => {
                 for child in self.children.values() {
                     // A child too busy to hear this is not crashed: the caller sees that it lives.
                     let _ = match (kind, child) {
@@ -202,6 +230,10 @@ impl Handler<CrashKind> for Root {
                         (Kind::Campaigns, ChildAddress::Campaigns(office)) => office.try_send(Crash).is_ok(),
                         (Kind::Campaign, ChildAddress::Campaigns(office)) => {
                             office.try_send(CrashRunner).is_ok()
+                        }
+                        (Kind::Channels, ChildAddress::Channels(office)) => office.try_send(Crash).is_ok(),
+                        (Kind::Channel, ChildAddress::Channels(office)) => {
+                            office.try_send(channel::CrashChannel).is_ok()
                         }
                         (Kind::Receipts, ChildAddress::Receipts(address)) => address.try_send(Crash).is_ok(),
                         _ => false,
@@ -231,6 +263,7 @@ impl Handler<Finish> for Root {
                 ChildAddress::Scheduler(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Campaigns(address) => address.try_send(Finish).is_ok(),
                 ChildAddress::Receipts(address) => address.try_send(Finish).is_ok(),
+                ChildAddress::Channels(office) => office.try_send(Finish).is_ok(),
                 ChildAddress::Shard => true,
             };
         }

@@ -194,6 +194,9 @@ impl Session {
     pub(crate) fn due(&mut self, hint: &DueHint, bounds: &Bounds, now: Now, fx: &mut Effects) {
         let Some(queue) = self.queue_of(&hint.due) else { return };
         let seq = hint.due.seq;
+        if hint.is_again {
+            return self.due_again(&hint.due, bounds, now, fx);
+        }
         if self.fenced || seq <= self.heads[queue] {
             return;
         }
@@ -206,6 +209,22 @@ impl Session {
         }
         self.noticed[queue] = self.noticed[queue].max(seq);
         self.fall_behind();
+        self.read_on(bounds, fx);
+    }
+
+    /// A place was held back for a vendor, and is ours again: behind where this session stands.
+    fn due_again(&mut self, due: &Due, bounds: &Bounds, now: Now, fx: &mut Effects) {
+        if self.fenced || self.window.holds(due.seq) {
+            return;
+        }
+        if self.window.fits(due, bounds) {
+            return self.send(due, now, fx);
+        }
+        // No room: the queues are read anew from their front, and what is in flight is passed over.
+        self.heads = [Seq(0); 2];
+        self.cursor = Cursor::default();
+        self.turn = self.turn.wrapping_add(1);
+        self.reading = Reading::Behind;
         self.read_on(bounds, fx);
     }
 

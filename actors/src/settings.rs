@@ -15,7 +15,7 @@ use crate::model::App;
 use crate::store::{self, Audit, Change, Changed, Expect, Kind, Nonce};
 
 /// The id of the one object; what else an app has but once lies beside it.
-const SETTINGS: &str = "app";
+pub(crate) const SETTINGS: &str = "app";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -102,6 +102,15 @@ impl Default for PushApi {
 /// A change without a revision to hold on to is tried so often against others at work.
 const TRIES_MAX: u32 = 5;
 
+/// What is kept, or the defaults.
+pub(crate) fn read(stored: Option<store::Stored>) -> Settings {
+    let Some(stored) = stored else { return Settings::default() };
+    serde_json::from_slice(&stored.bytes).unwrap_or_else(|error| {
+        tracing::error!(%error, "the settings of an app cannot be read; the defaults hold");
+        Settings::default()
+    })
+}
+
 impl Engine {
     /// An app's settings, out of memory.
     #[must_use]
@@ -113,14 +122,9 @@ impl Engine {
     /// written any.
     #[must_use]
     pub fn settings_kept(&self, app: App) -> (Settings, u64) {
-        let Some(stored) = self.store().object(app, Kind::Settings, SETTINGS) else {
-            return (Settings::default(), 0);
-        };
-        let settings = serde_json::from_slice(&stored.bytes).unwrap_or_else(|error| {
-            tracing::error!(%error, "the settings of an app cannot be read; the defaults hold");
-            Settings::default()
-        });
-        (settings, stored.version)
+        let stored = self.store().object(app, Kind::Settings, SETTINGS);
+        let version = stored.as_ref().map_or(0, |stored| stored.version);
+        (read(stored), version)
     }
 
     /// Puts `change` of the settings in place of what they are. With `revision`, only over that one.

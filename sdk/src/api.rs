@@ -290,13 +290,29 @@ pub enum Step {
     Shown,
     Opened,
     Dismissed,
+    /// By which road it goes, with why.
+    Routed,
+    /// A vendor's channel took it, and tells no more unless it sends receipts. Terminal.
+    HandedOver,
+    /// After `handed_over`: the vendor's receipt, or the app, says that it arrived.
+    Confirmed,
+    /// A vendor's channel would not have it, and it goes by another road.
+    Refused,
 }
 
 impl Step {
     /// True for the verdicts, of which each accepted target gets exactly one.
     #[must_use]
     pub const fn is_verdict(self) -> bool {
-        matches!(self, Self::Delivered | Self::Expired | Self::Revoked | Self::Replaced | Self::Rejected)
+        matches!(
+            self,
+            Self::Delivered
+                | Self::HandedOver
+                | Self::Expired
+                | Self::Revoked
+                | Self::Replaced
+                | Self::Rejected
+        )
     }
 }
 
@@ -308,6 +324,12 @@ pub struct StepView {
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The vendor's channel, where it is not our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The vendor's own name for it, or its word for why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// One target's story.
@@ -403,7 +425,11 @@ pub struct StatsRow {
     pub group: std::collections::BTreeMap<String, String>,
     pub accepted: u64,
     pub sent: u64,
+    /// The device acked it, or a vendor's receipt said so.
     pub arrived: u64,
+    /// A vendor's channel took it, and no more is known.
+    #[serde(default)]
+    pub handed_over: u64,
     pub shown: u64,
     pub opened: u64,
     pub dismissed: u64,

@@ -62,8 +62,12 @@ impl Vendor {
     }
 
     #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&vendor| vendor as u8 == code)
+    pub const fn from_code(code: u8) -> Option<Self> {
+        // Numbers are places in the list, which begins with 1.
+        match code {
+            1..=10 => Some(Self::ALL[code as usize - 1]),
+            _ => None,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `carillon device`: a device in the terminal, which prints each message that arrives.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +22,23 @@ use crate::data_dir::write_secret;
 const TOKEN_TTL: Ttl = Ttl::from_secs(300);
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    being: Being,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// What becomes of a device's messages, as it happens
+    Watch(watch::Args),
+}
+
+/// What it takes to be a device.
+#[derive(Debug, clap::Args)]
+struct Being {
     #[command(flatten)]
     server: ServerArgs,
     /// Register with the app's publishable client key instead of an API key
@@ -84,6 +102,13 @@ struct Line<'a> {
 }
 
 pub async fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Some(Command::Watch(args)) => watch::run(args).await,
+        None => be(args.being).await,
+    }
+}
+
+async fn be(args: Being) -> Result<(), Failure> {
     let credential = credential(&args).await?;
     let mut options = Options::new(address(&credential.addresses, args.transport)?, &credential.credential);
     options.trust = match &credential.ca_pem {
@@ -111,7 +136,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     outcome
 }
 
-fn too_late(args: &Args) -> Result<(), Failure> {
+fn too_late(args: &Being) -> Result<(), Failure> {
     match args.count {
         None => Ok(()),
         Some(count) => {
@@ -159,7 +184,7 @@ pub fn text(push: &Push) -> String {
 }
 
 /// The one in the file, or a new registration.
-async fn credential(args: &Args) -> Result<Credential, Failure> {
+async fn credential(args: &Being) -> Result<Credential, Failure> {
     if let Some(path) = &args.credential
         && let Some(credential) = read(path)?
     {

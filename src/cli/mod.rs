@@ -26,6 +26,7 @@ pub mod tag;
 pub mod task;
 pub mod template;
 pub mod token;
+pub mod vendor;
 
 use clap::{Parser, Subcommand};
 
@@ -77,6 +78,8 @@ pub enum Command {
     Schedule(schedule::Args),
     /// Read and change the app's settings
     Settings(settings::Args),
+    /// Phone makers' channels: set up, test, list, quota, rotate
+    Vendor(vendor::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

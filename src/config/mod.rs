@@ -19,7 +19,7 @@ pub use layer::{Given, Layer, Origin, Raw};
 pub use reader::Mistake;
 pub use sections::{
     Config, Devices, Drain, Engine, Http, Log, LogFormat, Mpaas, Operations, Rate, Rates, Receipts, Secret,
-    Store, TlsFiles,
+    Store, TlsFiles, Vendors,
 };
 pub(crate) use value::span_of;
 

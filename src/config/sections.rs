@@ -26,6 +26,7 @@ pub struct Config {
     pub log: Log,
     pub drain: Drain,
     pub receipts: Receipts,
+    pub vendors: Vendors,
 }
 
 /// Certificate chain and key, PEM files.
@@ -150,6 +151,13 @@ pub struct Receipts {
     pub endpoints_max: usize,
 }
 
+/// Phone makers' channels.
+#[derive(Debug, Clone)]
+pub struct Vendors {
+    /// Where vendors reach the API, without a slash at its end. None: they cannot.
+    pub public_url: Option<String>,
+}
+
 /// Thirty-two bytes that do not print.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret([u8; 32]);
@@ -209,6 +217,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
         log: log(r),
         drain: Drain { window: r.span("drain.window", Ttl::ZERO..=HOUR) },
         receipts: receipts(r),
+        vendors: Vendors { public_url: public_url(r) },
     }
 }
 
@@ -349,6 +358,19 @@ fn receipts(r: &mut Reader<'_>) -> Receipts {
         },
         endpoints_max: r.number("receipts.endpoints_max", 1..=1_000),
     }
+}
+
+fn public_url(r: &mut Reader<'_>) -> Option<String> {
+    let url = r.optional_text("vendors.public_url")?;
+    let parsed = reqwest::Url::parse(&url);
+    let is_base = parsed.is_ok_and(|url| {
+        let is_bare = url.query().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
+    });
+    if !is_base {
+        r.object("vendors.public_url", "is no http or https URL without query and fragment");
+    }
+    Some(url.trim_end_matches('/').to_owned())
 }
 
 fn log(r: &mut Reader<'_>) -> Log {

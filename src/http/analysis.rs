@@ -179,6 +179,7 @@ fn view_of(figures: &Figures) -> view::Figures {
         successful: figures.successful,
         sent: figures.sent,
         arrived: figures.arrived,
+        handed_over: figures.handed_over,
         shown: figures.shown,
         opened: figures.opened,
         dismissed: figures.dismissed,
@@ -196,11 +197,12 @@ fn view_of(figures: &Figures) -> view::Figures {
 const TASK: [&str; 8] =
     ["task", "name", "push_type", "template", "created_at", "expires_at", "changed_at", "ended_at"];
 
-const FIGURES: [&str; 15] = [
+const FIGURES: [&str; 16] = [
     "accepted",
     "successful",
     "sent",
     "arrived",
+    "handed_over",
     "shown",
     "opened",
     "dismissed",
@@ -236,6 +238,7 @@ fn cells(of: &view::Figures) -> Vec<String> {
         of.successful,
         of.sent,
         of.arrived,
+        of.handed_over,
         of.shown,
         of.opened,
         of.dismissed,

@@ -41,6 +41,8 @@ mod stats;
 mod tags;
 mod templates;
 mod users;
+mod vendor_receipts;
+mod vendors;
 mod version;
 
 use std::io;
@@ -58,6 +60,7 @@ use carillon_sdk::KeyId;
 use carillon_sdk::api::DeviceAddresses;
 use tokio::sync::Semaphore;
 
+use crate::vendors::Ingress;
 use crate::{config, mpaas};
 pub use code::Code;
 pub use problem::Refused;
@@ -79,6 +82,7 @@ pub struct State {
     pub(crate) auth_failures: Buckets<IpAddr>,
     registering: Registering,
     spool: Spool,
+    pub(crate) ingress: Ingress,
     /// Seats of those who watch campaigns.
     watchers: Arc<Semaphore>,
 }
@@ -106,6 +110,7 @@ impl State {
             clients: Buckets::new(rates.client, rates.buckets_max),
             auth_failures: Buckets::new(rates.auth_failures, rates.buckets_max),
             registering: Registering::default(),
+            ingress: Ingress::default(),
         }
     }
 }
@@ -126,6 +131,7 @@ pub fn configure(state: web::Data<State>) -> impl FnOnce(&mut web::ServiceConfig
 pub fn begin_metrics() {
     manners::begin_metrics();
     mpaas::begin_metrics();
+    crate::vendors::begin_metrics();
 }
 
 /// How long an idle connection is kept for the caller's next request. Longer than what load

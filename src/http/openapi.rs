@@ -13,6 +13,7 @@ use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{analysis, revokes, schedules};
 use super::{audiences, campaigns, endpoints, events, lists, tags};
+use super::{vendor_receipts, vendors};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -90,6 +91,14 @@ use super::{audiences, campaigns, endpoints, events, lists, tags};
         settings::replace,
         settings::callback_key,
         settings::make_callback_key,
+        vendors::list,
+        vendors::read,
+        vendors::put,
+        vendors::remove,
+        vendors::test,
+        vendors::rotate,
+        vendors::quota,
+        vendor_receipts::take,
         apps::list,
         apps::create,
         apps::read,

@@ -13,6 +13,7 @@ use super::{analysis, revokes};
 use super::{audiences, tags};
 use super::{campaigns, lists};
 use super::{endpoints, events};
+use super::{vendor_receipts, vendors};
 
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +56,13 @@ use Code::{
 use Code::{AudienceInvalid, TagInvalid, TagUnknown, TagsFull};
 use Code::{EndpointDisabled, EndpointInvalid, EndpointUnknown, EndpointsFull, ReplayRunning};
 
-use Code::VendorOptionsInvalid;
+use Code::{BodyTimeout, BodyTooLarge, Busy, RouteUnknown};
 use Code::{CallbackKeyInvalid, CallbackKeyUnknown, PushApiOff, SettingsInvalid};
 use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
     ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
+use Code::{ReceiptForged, ReceiptInvalid, VendorInvalid, VendorOptionsInvalid, VendorUnknown};
 use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
 
@@ -133,6 +135,11 @@ const TELL: &[Code] = &[CampaignUnknown, CampaignState];
 
 const REVOKE: &[Code] =
     &[MessageIdInvalid, MessageUnknown, RevokeTooLate, DeviceIdInvalid, UserIdInvalid, QueryInvalid];
+
+const VENDOR: &[Code] = &[VendorUnknown, VendorInvalid];
+
+/// Those of a body that is read without a key, too.
+const RECEIPT: &[Code] = &[RouteUnknown, ReceiptForged, ReceiptInvalid, BodyTooLarge, BodyTimeout, Busy];
 
 const DEVICE: &[Code] = &[DeviceIdInvalid, DeviceUnknown];
 
@@ -327,6 +334,28 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("POST", "/v1/settings/callback-key", Key(Scope::Manage), &[CallbackKeyInvalid], || {
         web::post().to(settings::make_callback_key)
     }),
+    entry("GET", "/v1/vendors", Key(Scope::Manage), &[], || web::get().to(vendors::list)),
+    entry("GET", "/v1/vendors/{vendor}", Key(Scope::Manage), &[VendorUnknown], || {
+        web::get().to(vendors::read)
+    }),
+    entry(
+        "PUT",
+        "/v1/vendors/{vendor}",
+        Key(Scope::Manage),
+        &[VendorUnknown, VendorInvalid, VersionMismatch],
+        || web::put().to(vendors::put),
+    ),
+    entry("DELETE", "/v1/vendors/{vendor}", Key(Scope::Manage), &[VendorUnknown], || {
+        web::delete().to(vendors::remove)
+    }),
+    entry("POST", "/v1/vendors/{vendor}/test", Key(Scope::Manage), VENDOR, || web::post().to(vendors::test)),
+    entry("POST", "/v1/vendors/{vendor}/rotate", Key(Scope::Manage), VENDOR, || {
+        web::post().to(vendors::rotate)
+    }),
+    entry("GET", "/v1/vendors/{vendor}/quota", Key(Scope::Read), &[VendorUnknown], || {
+        web::get().to(vendors::quota)
+    }),
+    entry("POST", "/v1/vendor-receipts/{secret}", Anybody, RECEIPT, || web::post().to(vendor_receipts::take)),
     entry("GET", "/v1/audit", Key(Scope::Manage), &[QueryInvalid, CursorInvalid], || {
         web::get().to(audit::read)
     }),

@@ -123,10 +123,11 @@ pub(super) async fn read(state: web::Data<State>, caller: Caller) -> Result<Http
     Ok(HttpResponse::Ok().json(StatsView { granularity, rows }))
 }
 
-const COUNTS: [&str; 10] = [
+const COUNTS: [&str; 11] = [
     "accepted",
     "sent",
     "arrived",
+    "handed_over",
     "shown",
     "opened",
     "dismissed",
@@ -144,6 +145,7 @@ fn as_csv(group_by: &[Dimension], rows: &[StatsRow]) -> Result<HttpResponse, Ref
             row.accepted,
             row.sent,
             row.arrived,
+            row.handed_over,
             row.shown,
             row.opened,
             row.dismissed,

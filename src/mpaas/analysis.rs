@@ -40,7 +40,7 @@ const TYPES: [(&str, &str); 4] =
 
 /// As numbers.
 pub(super) async fn index(call: Call) -> Result<Done, Refused> {
-    let figures = figures(&call).await?;
+    let figures = figures(&call).await?.with_handed_over_arrived();
     Ok(Done::Data(json!({
         "PushTotalNum": figures.accepted,
         "PushNum": figures.successful,
@@ -161,7 +161,7 @@ pub(super) async fn task(call: Call) -> Result<Done, Refused> {
         "TaskId": task.0,
         "PushNum": report.figures.accepted,
         "PushSuccessNum": report.figures.successful,
-        "PushArrivalNum": report.figures.arrived,
+        "PushArrivalNum": report.figures.with_handed_over_arrived().arrived,
         "StartTime": report.view.created_at,
         "EndTime": report.ended_at.unwrap_or(report.changed_at),
         "Duration": (report.duration(now).as_millis() / 1_000).to_string(),

@@ -39,6 +39,12 @@ pub(super) const HELP: &[(&str, Shape, &str)] = &[
     ("carillon_store_errors_total", Shape::Counter, "Failures of the store, by operation and reason."),
     ("carillon_wal_fsync_duration_seconds", Shape::Histogram, "Seconds of an fdatasync of a database."),
     ("carillon_idempotency_evicted_total", Shape::Counter, "Idempotent answers forgotten before their time."),
+    (
+        "carillon_vendor_receipt_posts_total",
+        Shape::Counter,
+        "Posts of vendors' receipts, by vendor and result: taken, unknown, forged, unreadable, full.",
+    ),
+    ("carillon_vendor_receipts_total", Shape::Counter, "Receipts of vendors, each once, by vendor and news."),
     ("process_threads", Shape::Gauge, "Threads."),
     ("process_cpu_seconds_total", Shape::Counter, "User and system time in whole seconds."),
     ("process_open_fds", Shape::Gauge, "Open files and sockets."),
@@ -85,7 +91,7 @@ mod tests {
     fn every_metric_in_the_code_has_its_help_and_every_help_its_metric() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut used = BTreeSet::new();
-        for dir in ["src/http", "src/mpaas", "src/devices", "actors/src"] {
+        for dir in ["src/http", "src/mpaas", "src/devices", "src/vendors", "actors/src"] {
             names_in(&root.join(dir), &mut used);
         }
         used.insert("carillon_build_info".to_owned());

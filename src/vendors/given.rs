@@ -1,8 +1,6 @@
 //! What an app's owner gave, read field by field. A refusal names the field and never its value.
 
 use carillon_actors::channel::{Class, Scope};
-use std::collections::BTreeMap;
-
 use carillon_actors::channel::{Invalid, Refused, Setup};
 use carillon_sdk::Timestamp;
 use serde_json::Value;
@@ -19,15 +17,6 @@ pub(super) fn maybe<'a>(setup: &'a Setup, root: &str, name: &str) -> Result<Opti
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
         Some(_) => Err(Invalid::new(format!("/{root}/{name}"), "a text is needed")),
-    }
-}
-
-/// Texts by name, in the settings: none where there is none.
-pub(super) fn words(setup: &Setup, name: &str) -> Result<BTreeMap<String, String>, Invalid> {
-    let wrong = || Invalid::new(format!("/settings/{name}"), "an object of texts is needed");
-    match setup.settings.get(name) {
-        None | Some(Value::Null) => Ok(BTreeMap::new()),
-        Some(words) => serde_json::from_value(words.clone()).map_err(|_| wrong()),
     }
 }
 

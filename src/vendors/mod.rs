@@ -5,7 +5,10 @@
 mod content;
 mod given;
 mod halves;
+mod ingress;
 mod oppo;
+mod quiet;
+mod receipts;
 mod shown;
 mod transport;
 mod vivo;
@@ -13,11 +16,26 @@ mod xiaomi;
 
 use std::sync::Arc;
 
-use carillon_actors::channel::{Gateway, Gateways, Invalid, Setup};
-use carillon_actors::clock::Clock;
-use carillon_sdk::Vendor;
+use carillon_actors::channel;
+use carillon_actors::engine::Engine;
 
+use carillon_actors::channel::{BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
+use carillon_actors::clock::Clock;
+use carillon_sdk::{Timestamp, Vendor};
+
+use crate::config;
+
+pub use self::ingress::{Ingress, Turned, begin_metrics};
+pub use self::quiet::Quiet;
+pub use self::receipts::thanks;
 pub use self::transport::{Answer, Call, Fault, Transport};
+
+/// Lets the engine speak to vendors.
+pub fn open(engine: &Engine, config: &config::Vendors, works: Arc<dyn channel::Works>) {
+    let protocols = Arc::new(Protocols::new(engine.clock().clone()));
+    let receipts_url = config.public_url.as_ref().map(|base| format!("{base}/v1/vendor-receipts"));
+    engine.open_channels(protocols, works, channel::Config { receipts_url });
+}
 
 /// Makes gateways: what they all share.
 #[derive(Clone)]
@@ -41,5 +59,10 @@ impl Gateways for Protocols {
             Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
             _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
         })
+    }
+
+    fn receipts(&self, vendor: Vendor, setup: &Setup, post: &ReceiptPost) -> Result<Vec<Receipt>, BadPost> {
+        let now = self.clock.now().as_millis().saturating_add_signed(setup.clock_offset_ms);
+        receipts::read(vendor, setup, post, Timestamp::from_millis(now))
     }
 }

@@ -1,7 +1,9 @@
 //! What the notifications of Xiaomi, OPPO and vivo have in common: a title and a body that must be
 //! there and fit, a number by which one replaces another, a tap that leads somewhere.
 
-use carillon_actors::channel::{Address, Class, Outcome, Parcel, Refused, Scope};
+use std::collections::BTreeMap;
+
+use carillon_actors::channel::{Address, Class, Invalid, Outcome, Parcel, Refused, Scope, Setup};
 use carillon_actors::model::Message;
 use carillon_sdk::Vendor;
 use serde_json::{Map, Value, json};
@@ -57,6 +59,15 @@ pub(super) fn number(text: &str) -> u32 {
     let digest = Sha256::digest(text);
     let [a, b, c, d, ..] = digest[..] else { return 1 };
     (u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff).max(1)
+}
+
+/// Texts by name, in the settings: none where there is none.
+pub(super) fn words(setup: &Setup, name: &str) -> Result<BTreeMap<String, String>, Invalid> {
+    let wrong = || Invalid::new(format!("/settings/{name}"), "an object of texts is needed");
+    match setup.settings.get(name) {
+        None | Some(Value::Null) => Ok(BTreeMap::new()),
+        Some(words) => serde_json::from_value(words.clone()).map_err(|_| wrong()),
+    }
 }
 
 /// The message's data, with its id.

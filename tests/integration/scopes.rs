@@ -122,6 +122,11 @@ impl Theirs {
             "campaigns" => [("{id}", &*self.campaign)],
             "schedules" => [("{id}", &*self.schedule)],
             "tags" => return None,
+            // One a vendor: a PUT makes ours.
+            "vendors" if path.ends_with("{vendor}") => return None,
+            "vendors" => [("{vendor}", "xiaomi")],
+            // The address is the credential.
+            "vendor-receipts" => return None,
             // The operator's.
             "apps" => return None,
             _ => panic!("which object of theirs is in {path}?"),
@@ -143,6 +148,7 @@ fn body_of(method: &str, path: &str) -> &'static str {
         ("PATCH", "/v1/keys/{id}") => r#"{"name":"ours"}"#,
         ("POST", "/v1/keys/{id}/rotate") => r#"{"overlap_s":60}"#,
         ("PUT", "/v1/templates/{name}") => r#"{"title":"ours"}"#,
+        ("POST", "/v1/vendors/{vendor}/rotate") => r#"{"credential":{}}"#,
         _ => "{}",
     }
 }

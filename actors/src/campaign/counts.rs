@@ -13,7 +13,8 @@ pub(super) async fn of(shared: &Shared, key: Key, campaign: &Campaign) -> Result
     let mut counts = CampaignCounts {
         targets: applied.targets,
         accepted: of_task.accepted,
-        delivered: of_task.arrived,
+        delivered: of_task.arrived + of_task.confirmed,
+        handed_over: of_task.handed_over.saturating_sub(of_task.confirmed),
         opened: of_task.opened,
         expired: of_task.expired,
         revoked: of_task.revoked,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use carillon_sdk::{Timestamp, Vendor};
+use carillon_sdk::wire::Lane;
+use carillon_sdk::{MessageId, Timestamp, Ttl, Vendor};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -14,7 +15,7 @@ use super::{
     Outcome, Parcel, Refused, Setup, Works,
 };
 use crate::clock::Clock;
-use crate::model::App;
+use crate::model::{App, Device, Message, PushType};
 use crate::store;
 
 type Answers = Box<dyn Fn(&Parcel) -> Vec<Outcome> + Send>;
@@ -73,6 +74,43 @@ impl FakeVendor {
     pub(crate) fn tokens(&self) -> Vec<Vec<String>> {
         let calls = self.calls.lock();
         calls.iter().map(|(_, parcel)| parcel.to.iter().map(|to| to.token.clone()).collect()).collect()
+    }
+}
+
+/// A message that lives an hour.
+pub(crate) fn message(title: &str, now: Timestamp) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId::fresh(),
+        app: App(1),
+        push_type: PushType::Single,
+        title: Some(title.to_owned()),
+        body: None,
+        data: None,
+        lane: Lane::Normal,
+        silent: false,
+        collapse_key: None,
+        accepted_at: now,
+        expires_at: now + Ttl::from_secs(3_600),
+        uri: None,
+        look: None,
+        task: None,
+        options: None,
+        repeat_until: None,
+        revokes: None,
+        key: None,
+    })
+}
+
+/// A message for the device of a number, whose token is `token-` and the number.
+pub(crate) fn errand(number: u32, message: &Arc<Message>, registered_at: Timestamp) -> Errand {
+    Errand {
+        id: ErrandId(u64::from(number)),
+        device: Device { app: App(1), ordinal: number },
+        token: format!("token-{number}"),
+        registered_at,
+        message: Arc::clone(message),
+        attempts: 0,
+        urgent: false,
     }
 }
 

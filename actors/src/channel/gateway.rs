@@ -7,7 +7,7 @@ use carillon_sdk::{Timestamp, Vendor};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Options, Outcome, Refused};
+use super::{BadPost, Options, Outcome, Receipt, ReceiptPost, Refused};
 use crate::model::Message;
 
 /// One vendor as one app may use it: its credential, its hosts. Every call answers within a bound of
@@ -34,6 +34,17 @@ pub trait Gateway: Send + Sync {
 /// Makes gateways out of what an app's owner gave. Pure: nothing is called yet.
 pub trait Gateways: Send + Sync {
     fn open(&self, vendor: Vendor, setup: &Setup) -> Result<Arc<dyn Gateway>, Invalid>;
+
+    /// What a vendor POSTed to where the setup says, in our words. Pure too. A vendor that sends none
+    /// has sent nothing that can be read.
+    fn receipts(
+        &self,
+        _vendor: Vendor,
+        _setup: &Setup,
+        _post: &ReceiptPost,
+    ) -> Result<Vec<Receipt>, BadPost> {
+        Err(BadPost::Unreadable)
+    }
 }
 
 /// What an app's owner gave for a vendor. `credential` is kept sealed and never shown.

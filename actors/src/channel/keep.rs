@@ -1,12 +1,16 @@
 //! What a channel must not forget, in the store: its access, sealed, so that a restart does not ask
 //! a vendor that counts such requests for another; and what of the day's quota is taken.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use carillon_sdk::Vendor;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, quota};
+use super::actor::Home;
+use super::{Access, State, quota};
 use crate::engine::Shared;
 use crate::model::App;
 use crate::store::{self, Change, Expect, Kind};
@@ -62,18 +66,34 @@ pub(super) fn quota(shared: &Shared, app: App, vendor: Vendor) -> Option<quota::
         .ok()
 }
 
-/// As text, whose size says how often it is written.
-pub(super) async fn keep_quota(
-    shared: &Shared,
-    app: App,
-    vendor: Vendor,
-    ledger: Vec<u8>,
-) -> Result<(), store::Error> {
-    put(shared, app, quota_id(vendor), ledger).await
-}
-
 async fn put(shared: &Shared, app: App, id: String, bytes: Vec<u8>) -> Result<(), store::Error> {
     let change = Change { kind: Kind::ChannelState, id, expect: Expect::Anything, value: Some(bytes.into()) };
     // Nothing is expected, so nothing is unexpected.
     shared.store.change(app, vec![change], None, None).await.map(|_| ())
+}
+
+/// A channel's home: the store, and the board.
+pub(super) struct InStore {
+    pub(super) shared: Arc<Shared>,
+    pub(super) app: App,
+    pub(super) vendor: Vendor,
+    /// Of the setup.
+    pub(super) generation: String,
+}
+
+impl Home for InStore {
+    fn keep_access(&self, access: Access) -> BoxFuture<'static, Result<(), store::Error>> {
+        let Self { shared, app, vendor, generation } = self;
+        let (shared, app, vendor, generation) = (Arc::clone(shared), *app, *vendor, generation.clone());
+        Box::pin(async move { keep_access(&shared, app, vendor, &generation, &access).await })
+    }
+
+    fn keep_quota(&self, ledger: Vec<u8>) -> BoxFuture<'static, Result<(), store::Error>> {
+        let (shared, app, id) = (Arc::clone(&self.shared), self.app, quota_id(self.vendor));
+        Box::pin(async move { put(&shared, app, id, ledger).await })
+    }
+
+    fn publish(&self, state: State) {
+        self.shared.channel_board.publish((self.app, self.vendor), state);
+    }
 }

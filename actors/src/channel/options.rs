@@ -66,6 +66,12 @@ pub struct Activity {
 }
 
 impl Options {
+    /// Someone waits for it: a call or a chat.
+    #[must_use]
+    pub(crate) fn is_urgent(&self) -> bool {
+        matches!(self.category, Some(Category::Im | Category::Voip))
+    }
+
     /// Of a message; nothing where it has none.
     #[must_use]
     pub fn read(text: Option<&str>) -> Self {

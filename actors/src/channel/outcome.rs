@@ -114,6 +114,22 @@ impl Class {
     }
 }
 
+impl Scope {
+    /// As the API and history have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Device => "device",
+            Self::App => "app",
+            Self::Category => "category",
+            Self::Endpoint => "endpoint",
+            Self::Connection => "connection",
+            Self::Platform => "platform",
+        }
+    }
+}
+
 impl Refused {
     #[must_use]
     pub fn new(class: Class, scope: Scope, code: impl Into<String>) -> Self {

@@ -228,6 +228,18 @@ impl Ledger {
         self.renews_at(now)
     }
 
+    /// The same of every sort.
+    pub(super) fn spent_all(&mut self, now: Timestamp) {
+        for sort in [Sort::Test, Sort::Marketing, Sort::Service, Sort::Default] {
+            self.spent(sort, now);
+        }
+    }
+
+    /// Whether there is something to write.
+    pub(super) const fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// When the vendor's day turns.
     pub(super) const fn renews_at(&self, now: Timestamp) -> Timestamp {
         let offset = quotas::day_offset_h(self.vendor) * HOUR_MS;
@@ -289,8 +301,9 @@ impl Ledger {
         let today = self.day_of(now);
         if today != self.day {
             self.day = today;
+            // An empty day is as good as one that nobody wrote.
+            self.changed |= !self.counted.is_empty();
             self.counted.clear();
-            self.changed = true;
         }
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Ttl, Vendor};
 
+use super::actor::Mended;
+use super::office::Tried;
 use super::setup::{Error, Setups};
-use super::{Access, AccessView, Address, Options, Parcel, Refused, State, Tested, keep};
-use crate::engine::Engine;
+use super::{Access, AccessView, Address, Gateway, Options, Outcome, Parcel, Refused, State, Tested, keep};
+use crate::engine::{Engine, Shared};
 use crate::model::{App, Message, PushType};
 
 /// How long a vendor may go on trying to show a message that was a trial.
@@ -17,7 +19,7 @@ impl Engine {
     /// How a channel fares; none when the app has no setup for the vendor, or it is turned off.
     #[must_use]
     pub fn channel_state(&self, app: App, vendor: Vendor) -> Option<State> {
-        self.shared().channel_board.get(app, vendor)
+        self.shared().channel_board.get((app, vendor))
     }
 
     /// Asks the vendor for access with the app's setup, turned off or not, and, with a token, sends
@@ -41,12 +43,28 @@ impl Engine {
             },
         };
         keep::keep_access(shared, app, vendor, &opened.generation, &access).await?;
-        let view = Ok(AccessView::Held { ends_at: access.ends_at });
-        let Some(token) = token else { return Ok(Tested { access: view, sent: None }) };
-        let outcomes = gateway.send(access, parcel(app, token, shared.clock.now())).await;
-        let sent = outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into());
-        Ok(Tested { access: view, sent: Some(sent) })
+        let tested = tried(gateway.as_ref(), access.clone(), app, token, shared).await;
+        if !matches!(tested.sent, Some(Outcome::Refused(_))) {
+            let mended = Mended { access, sent: tested.sent.is_some() };
+            shared.channel_board.tell(Tried { key: (app, vendor), mended });
+        }
+        Ok(tested)
     }
+}
+
+/// What a vendor that gives access says of a message to this token.
+pub(super) async fn tried(
+    gateway: &dyn Gateway,
+    access: Access,
+    app: App,
+    token: Option<String>,
+    shared: &Shared,
+) -> Tested {
+    let view = Ok(AccessView::Held { ends_at: access.ends_at });
+    let Some(token) = token else { return Tested { access: view, sent: None } };
+    let outcomes = gateway.send(access, parcel(app, token, shared.clock.now())).await;
+    let sent = outcomes.into_iter().next().unwrap_or_else(|| Refused::silent().into());
+    Tested { access: view, sent: Some(sent) }
 }
 
 fn is_good(access: &Access, now: Timestamp) -> bool {

@@ -87,7 +87,13 @@ impl Bench {
     }
 
     fn hint(&mut self, due: &Due, prev: u64) -> Vec<Effect> {
-        let hint = DueHint { device: DEVICE, epoch: Epoch(1), due: Due::clone(due), prev: Seq(prev) };
+        let hint = DueHint {
+            device: DEVICE,
+            epoch: Epoch(1),
+            due: Due::clone(due),
+            prev: Seq(prev),
+            is_again: false,
+        };
         self.step(|session, now, fx| session.due(&hint, &BOUNDS, now, fx))
     }
 

@@ -51,7 +51,12 @@ impl Partition {
         let judged = people.judge(audience);
         let devices = judged.fitting.len() as u32;
         let rule = Rule { audience: audience.clone(), known: judged.known, vacant: judged.vacant };
-        let entry = self.open_entry(message, devices, |due| Entry::new(app, due, Reach::Rule(rule)), work);
+        let entry = self.open_entry(
+            message,
+            devices,
+            |message, due| Entry::new(message, due, Reach::Rule(rule)),
+            work,
+        );
         if is_repeatable(message.id) {
             let places = vec![(entry.due.seq, Owners::default())];
             let row = RepeatRow { places, devices, ..RepeatRow::default() };
@@ -88,7 +93,7 @@ impl Partition {
         };
         let (count, chunks) = (targets.len() as u32, chunks_of(&targets));
         let frozen = targets.clone();
-        let entry = self.open_entry(message, count, |due| Entry::paced(app, due, frozen), work);
+        let entry = self.open_entry(message, count, |message, due| Entry::paced(message, due, frozen), work);
         for chunk in chunks {
             let key = keys::chunk(app, entry.due.seq, Mark::Targets, chunk);
             work.batch.put(key, encode_chunk(&targets, chunk));
@@ -142,12 +147,13 @@ impl Partition {
         &mut self,
         message: &Arc<Message>,
         devices: u32,
-        entry: impl FnOnce(crate::model::Due) -> Entry,
+        entry: impl FnOnce(Arc<Message>, crate::model::Due) -> Entry,
         work: &mut Work,
     ) -> Arc<Entry> {
         let seq = self.shared.draw();
         self.drawn = seq;
-        let entry = Arc::new(entry(Arc::new(Encoded::new(message, None, seq, None))));
+        let due = Arc::new(Encoded::new(message, None, seq, None));
+        let entry = Arc::new(entry(Arc::clone(message), due));
         let row =
             BroadcastRow { message: message.as_ref(), devices, reach: entry.reach.clone(), revoked: false };
         work.batch.put(keys::broadcast(message.app, seq), encode(&row));
@@ -171,6 +177,7 @@ impl Partition {
                 let key = keys::chunk(entry.app, entry.due.seq, Mark::Released, chunk);
                 work.batch.put(key, encode_chunk(&all, chunk));
             }
+            self.route_release(&people, &entry, &devices, work);
             let gone = &devices - people.registered();
             if !gone.is_empty() {
                 work.later.push(Later::Reject { entry: Arc::clone(&entry), devices: gone });
@@ -190,6 +197,8 @@ impl Partition {
             let Some(people) = self.people(app) else { continue };
             let mut groups = None;
             for entry in log.iter() {
+                self.route_waits(&people, entry, work);
+                self.free_stranded(&people, entry, work);
                 self.take_in(entry, entry.take_fresh(), &people, &mut groups, work);
             }
         }

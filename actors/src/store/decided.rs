@@ -124,6 +124,7 @@ mod tests {
             app_version: None,
             channel: Channel::Own,
             reason: None,
+            detail: None,
             message: None,
         }
     }

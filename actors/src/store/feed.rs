@@ -358,7 +358,8 @@ impl<'a> Reading<'a> {
         let source = &mut self.sources[no];
         let Some((at, record)) = &source.head else { return true };
         let kind = event_type(record.step);
-        if query.types.is_empty() || query.types.contains(&kind) {
+        let wanted = kind.filter(|kind| query.types.is_empty() || query.types.contains(kind));
+        if let Some(kind) = wanted {
             let mut members: Box<dyn Iterator<Item = u32>> = match &record.whom {
                 Whom::Device(ordinal) | Whom::User(ordinal) => Box::new(std::iter::once(*ordinal)),
                 Whom::Group(devices) => Box::new(devices.range(source.member..)),
@@ -409,11 +410,14 @@ fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfAp
     }
 }
 
-const fn event_type(step: Step) -> EventType {
-    match step {
+/// None of what is told in a story alone.
+const fn event_type(step: Step) -> Option<EventType> {
+    Some(match step {
         Step::Accepted => EventType::Accepted,
         Step::Sent => EventType::Sent,
-        Step::Delivered => EventType::Arrived,
+        Step::Delivered | Step::Confirmed => EventType::Arrived,
+        Step::HandedOver => EventType::HandedOver,
+        Step::Routed | Step::Refused => return None,
         Step::Shown => EventType::Shown,
         Step::Opened => EventType::Opened,
         Step::Dismissed => EventType::Dismissed,
@@ -421,5 +425,5 @@ const fn event_type(step: Step) -> EventType {
         Step::Replaced => EventType::Replaced,
         Step::Revoked => EventType::Revoked,
         Step::Rejected => EventType::Rejected,
-    }
+    })
 }

@@ -5,6 +5,7 @@ use carillon_sdk::wire::Lane;
 use carillon_sdk::{KeyId, MessageId, Timestamp, Vendor};
 use smallvec::SmallVec;
 
+use super::errands::ErrandKey;
 use super::log::Mark;
 use crate::model::{App, Device, Owner, Seq, Task, User};
 
@@ -20,6 +21,7 @@ pub(super) const BROADCAST: u8 = b'L';
 pub(super) const NONCE: u8 = b'N';
 pub(super) const OBJECT: u8 = b'O';
 pub(super) const TASK: u8 = b'T';
+pub(super) const ERRAND: u8 = b'E';
 pub(super) const DEVICE: u8 = b'V';
 pub(super) const USER: u8 = b'W';
 pub(super) const MARKS: u8 = b'b';
@@ -190,6 +192,58 @@ pub(super) fn parse_pending(key: &[u8]) -> Option<(Owner, Lane, Seq)> {
         USER_PENDING => Some((Owner::User(User { app, ordinal }), lane, seq)),
         _ => None,
     }
+}
+
+/// What a vendor is to carry: by channel, the urgent first, then by when it is due.
+#[must_use]
+pub(super) fn errand(app: App, errand: &ErrandKey) -> Key {
+    let (kind, ordinal) = match errand.owner {
+        Owner::Device(device) => (0, device.ordinal),
+        Owner::User(user) => (1, user.ordinal),
+    };
+    let lane = u8::from(!errand.is_urgent);
+    key(
+        ERRAND,
+        &[
+            &app.0.to_be_bytes(),
+            &[errand.vendor as u8, lane],
+            &errand.due.as_millis().to_be_bytes(),
+            &errand.seq.0.to_be_bytes(),
+            &[kind],
+            &ordinal.to_be_bytes(),
+            &errand.device.to_be_bytes(),
+        ],
+    )
+}
+
+/// Those of one lane of a channel.
+#[must_use]
+pub(super) fn errands(app: App, vendor: Vendor, is_urgent: bool) -> (Key, Key) {
+    let lane = u8::from(!is_urgent);
+    let of = |lane: u8| key(ERRAND, &[&app.0.to_be_bytes(), &[vendor as u8, lane]]);
+    (of(lane), of(lane + 1))
+}
+
+#[must_use]
+pub(super) fn parse_errand(key: &[u8]) -> Option<ErrandKey> {
+    let (app, rest) = key.get(1..)?.split_first_chunk::<4>()?;
+    let (&[vendor, lane], rest) = rest.split_first_chunk::<2>()?;
+    let (due, rest) = rest.split_first_chunk::<8>()?;
+    let (seq, rest) = rest.split_first_chunk::<8>()?;
+    let (&kind, rest) = rest.split_first()?;
+    let (ordinal, rest) = rest.split_first_chunk::<4>()?;
+    let (app, ordinal) = (App(u32::from_be_bytes(*app)), u32::from_be_bytes(*ordinal));
+    Some(ErrandKey {
+        vendor: Vendor::from_code(vendor)?,
+        is_urgent: lane == 0,
+        due: Timestamp::from_millis(u64::from_be_bytes(*due)),
+        seq: Seq(u64::from_be_bytes(*seq)),
+        owner: match kind {
+            0 => Owner::Device(Device { app, ordinal }),
+            _ => Owner::User(User { app, ordinal }),
+        },
+        device: u32::from_be_bytes(*rest.first_chunk()?),
+    })
 }
 
 #[must_use]

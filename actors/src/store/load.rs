@@ -61,6 +61,7 @@ impl Partition {
             room: true,
             sweeping: Default::default(),
             reported: Default::default(),
+            outs: Default::default(),
         }
     }
 }
@@ -272,7 +273,7 @@ fn broadcasts(shared: &Shared, rows: &Rows, pending: &mut Pending) -> Result<(),
         if row.reach == Reach::Unrecorded {
             unrecorded.push((app, seq, row));
         } else {
-            let entry = LogEntry::new(app, due, row.reach);
+            let entry = LogEntry::new(Arc::new(row.message), due, row.reach);
             entry.found(row.revoked);
             shared.logs.push(Arc::new(entry));
         }
@@ -302,7 +303,7 @@ fn record_reach(shared: &Shared, people: &OfApp, seq: Seq, row: BroadcastRow, pe
     let reach =
         Reach::Rule(Rule { audience: Audience::Everybody, known: judged.known, vacant: judged.vacant });
     let due = Arc::new(Encoded::new(&row.message, None, seq, None));
-    let entry = Arc::new(LogEntry::new(app, due, reach.clone()));
+    let entry = Arc::new(LogEntry::new(Arc::new(row.message.clone()), due, reach.clone()));
     for chunk in chunks_of(&judged.fitting) {
         let key = keys::chunk(app, seq, Mark::Released, chunk);
         pending.owe(Owed::Put { key, value: encode_chunk(&judged.fitting, chunk) });

@@ -11,6 +11,7 @@ mod broadcasts;
 mod credential;
 mod decided;
 mod directory;
+mod errands;
 mod feed;
 mod idempotency;
 mod intake;
@@ -27,6 +28,7 @@ mod reading;
 mod recover;
 mod registry;
 mod revokes;
+mod roads;
 mod seal;
 mod sessions;
 mod shared;
@@ -147,6 +149,8 @@ pub struct DueHint {
     pub due: Due,
     /// The place before this one in the same queue: a session that did not see it has a gap.
     pub prev: Seq,
+    /// It was held back, and is behind where the session stands: due all the same.
+    pub is_again: bool,
 }
 
 /// What a new session finds.

@@ -144,7 +144,7 @@ impl Objects {
         Ok(())
     }
 
-    fn get(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
+    pub(super) fn get(&self, app: App, kind: Kind, id: &str) -> Option<Stored> {
         self.0.read().get(&app)?.get(&(kind as u8, id.into())).cloned()
     }
 
@@ -156,6 +156,15 @@ impl Objects {
             Expect::Version(version) => found.is_some_and(|stored| stored.version == version),
             Expect::Room(most) => found.is_none() && self.count(app, change.kind) < most,
         }
+    }
+
+    /// Every object of a kind: where there are few.
+    #[must_use]
+    pub(super) fn list(&self, app: App, kind: Kind) -> Vec<(String, Stored)> {
+        let (from, to) = ((kind as u8, Box::from("")), (kind as u8 + 1, Box::from("")));
+        let apps = self.0.read();
+        let of_kind = apps.get(&app).into_iter().flat_map(|objects| objects.range(from.clone()..to.clone()));
+        of_kind.map(|((_, id), stored)| (id.to_string(), stored.clone())).collect()
     }
 
     fn count(&self, app: App, kind: Kind) -> usize {
@@ -212,7 +221,11 @@ impl Partition {
                 }
                 None => work.batch.delete(key),
             }
+            let is_of_roads = matches!(change.kind, Kind::Channel | Kind::Settings);
             objects.put(app, change, seq.0);
+            if is_of_roads {
+                self.shared.roads.forget(app);
+            }
         }
         if let Some(audit) = audit {
             work.batch.put(keys::audit(app, seq), audit_row(work.now, audit));

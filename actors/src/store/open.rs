@@ -123,6 +123,8 @@ impl Store {
             answers: Arc::default(),
             logs: Default::default(),
             objects: Default::default(),
+            roads: Default::default(),
+            bells: Default::default(),
             revoked: Default::default(),
             started_at: now,
             feeds: Default::default(),

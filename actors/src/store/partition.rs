@@ -21,13 +21,14 @@ use carillon_sdk::api::Step;
 use super::decided::Decided;
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
+use super::errands::Outs;
 use super::history::{History, Record};
 use super::intake::Intake;
 use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
 use super::stats::Window;
-use super::work::{Arrived, Later, Op, Released, Work, Write};
+use super::work::{Again, Arrived, Later, Op, Released, Work, Write};
 use super::{DueHint, Error};
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Due, Message, Owner, Seq, ShardNo};
@@ -56,6 +57,8 @@ pub(super) struct Partition {
     pub(super) room: bool,
     pub(super) sweeping: super::sweep::Progress,
     pub(super) reported: super::reading::Reported,
+    /// What vendors' channels have in hand.
+    pub(super) outs: Outs,
 }
 
 /// Tells of a thread's death by panic.
@@ -167,7 +170,8 @@ impl Partition {
                     *drawn
                 };
                 let mut desk = Desk { rows: &self.rows, people: &people, work };
-                let outcomes = self.pending.enqueue(&mut desk, &message, &targets, draw)?;
+                let roads = shared.roads(&message);
+                let outcomes = self.pending.enqueue(&mut desk, &message, &targets, roads.as_ref(), draw)?;
                 work.answer(reply, outcomes);
             }
             Write::Broadcast { message, audience, nonce, reply } => {
@@ -199,8 +203,10 @@ impl Partition {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
                     self.pending.list(&mut desk, device.ordinal, user)?;
                 }
+                self.route_waiting(Owner::User(user), device, work)?;
                 work.answer(reply, before);
             }
+            Write::Errands(op) => self.errands(op, work)?,
             Write::Sweep { now, reply } => self.sweep(now, reply, work)?,
             Write::CloseMinutes { now, reply } => self.close_minutes(now, reply, work)?,
             Write::Tokens { app, tokens, by, reply } => self.keep_tokens(app, tokens, &by, reply, work)?,
@@ -320,7 +326,8 @@ impl Partition {
             work.records.clear();
             return;
         }
-        self.hint(std::mem::take(&mut work.arrived));
+        self.hint(std::mem::take(&mut work.arrived), std::mem::take(&mut work.again));
+        self.ring(work);
         for Released { entry, devices, .. } in work.due.drain(..) {
             self.shared.hints.broadcast(entry, Arc::new(devices));
         }
@@ -337,11 +344,22 @@ impl Partition {
         }
     }
 
+    /// Tells channels that they have something to carry, and sessions what is theirs again.
+    fn ring(&self, work: &mut Work) {
+        work.bells.sort_unstable();
+        work.bells.dedup();
+        work.bells.drain(..).for_each(|(app, vendor)| self.shared.bells.ring(app, vendor));
+        for Released { entry, devices, at } in work.freed.drain(..) {
+            self.shared.logs.release(&entry, &devices, at);
+            self.shared.hints.broadcast(entry, Arc::new(devices));
+        }
+    }
+
     /// Hints every session open now; one that opens from now on sees what waits for it.
-    fn hint(&self, arrived: Vec<Arrived>) {
+    fn hint(&self, arrived: Vec<Arrived>, again: Vec<Again>) {
         let mut shards: AHashMap<ShardNo, Vec<DueHint>> = AHashMap::new();
         let mut people: Option<Arc<OfApp>> = None;
-        for Arrived { owner, seq, before, message } in arrived {
+        for Arrived { owner, seq, before, message, held } in arrived {
             if people.as_ref().is_none_or(|people| people.app != owner.app()) {
                 people = self.shared.tenants.get(owner.app());
             }
@@ -351,13 +369,20 @@ impl Partition {
                 Owner::User(user) => people.user_devices(user.ordinal),
             };
             let mut due: Option<Due> = None;
-            for ordinal in devices {
+            for ordinal in devices.into_iter().filter(|ordinal| !held.contains(ordinal)) {
                 let device = Device { app: owner.app(), ordinal };
                 let Some((shard, epoch)) = self.shared.sessions.get(device) else { continue };
                 let due = due.get_or_insert_with(|| encode(people, owner, seq, &message));
-                let hint = DueHint { device, epoch, due: Arc::clone(due), prev: before };
+                let hint = DueHint { device, epoch, due: Arc::clone(due), prev: before, is_again: false };
                 shards.entry(shard).or_default().push(hint);
             }
+        }
+        for Again { owner, device, seq, message } in again {
+            let Some(people) = self.people(device.app) else { continue };
+            let Some((shard, epoch)) = self.shared.sessions.get(device) else { continue };
+            let due = encode(&people, owner, seq, &message);
+            let hint = DueHint { device, epoch, due, prev: Seq(0), is_again: true };
+            shards.entry(shard).or_default().push(hint);
         }
         for (shard, hints) in shards {
             self.shared.hints.due(shard, hints);
@@ -383,6 +408,7 @@ impl Partition {
         }
         self.publish(work);
         self.hold_back(work);
+        self.ring(work);
         for tell in work.answers.drain(..) {
             tell(Ok(()));
         }
@@ -417,7 +443,15 @@ fn count_verdict(record: &Record) {
         Step::Revoked => "revoked",
         Step::Replaced => "replaced",
         Step::Rejected => "rejected",
-        Step::Accepted | Step::Sent | Step::Shown | Step::Opened | Step::Dismissed => return,
+        Step::HandedOver => "handed_over",
+        Step::Accepted
+        | Step::Sent
+        | Step::Shown
+        | Step::Opened
+        | Step::Dismissed
+        | Step::Routed
+        | Step::Confirmed
+        | Step::Refused => return,
     };
     let channel = record.channel.as_str();
     metrics::counter!("carillon_target_terminal_total", "channel" => channel, "outcome" => outcome)

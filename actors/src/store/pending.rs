@@ -7,6 +7,7 @@
 //! place is `leaving`: counted out, and shown to nobody.
 
 mod accept;
+mod carry;
 mod ends;
 mod places;
 
@@ -27,7 +28,7 @@ use super::rows::{PendingRow, RepeatRow};
 use super::work::{Story, Work};
 use crate::model::{Owner, Seq, User};
 
-pub(super) use self::places::Reading;
+pub(super) use self::places::{Place, Reading};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PendingLimits {

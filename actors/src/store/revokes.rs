@@ -159,7 +159,7 @@ impl Partition {
             None => {
                 self.keep_few(app, |entry| entry.due.revokes.is_some());
                 let count = devices.len() as u32;
-                self.open_entry(notice, count, |due| LogEntry::new(app, due, Reach::Told), work)
+                self.open_entry(notice, count, |notice, due| LogEntry::new(notice, due, Reach::Told), work)
             }
         };
         work.let_go(&entry, devices)

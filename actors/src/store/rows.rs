@@ -18,6 +18,8 @@ use crate::model::{App, Device, Message, Owner, PushType, Seq, Task, User};
 const WITH_TASK: u8 = 0x80;
 /// The same: it is no push, but withdraws one.
 const REVOKES: u8 = 0x40;
+/// The same: devices follow whom only a vendor may give it.
+const HELD: u8 = 0x20;
 
 /// Few devices: a user's.
 pub(super) type Devices = SmallVec<[u32; 4]>;
@@ -37,6 +39,8 @@ pub(super) struct PendingRow {
     /// Of a user's queue: the devices it is due to whoever else acked.
     pub listed: Devices,
     pub acked: Devices,
+    /// Of those, the devices to which a vendor's channel carries it: no session does.
+    pub held: Devices,
 }
 
 impl PendingRow {
@@ -46,10 +50,18 @@ impl PendingRow {
         !self.acked.is_empty() && self.listed.iter().all(|device| self.acked.contains(device))
     }
 
-    /// Whether a place in a user's queue is due to a device now bound to that user.
-    #[must_use]
-    pub(super) fn is_due_to(&self, device: u32) -> bool {
+    /// Whether a place in a user's queue waits for a device now bound to that user.
+    fn waits_for(&self, device: u32) -> bool {
         !self.acked.contains(&device) && (self.acked.is_empty() || self.listed.contains(&device))
+    }
+
+    /// Whether the device of an owner is to get it, by whatever road.
+    #[must_use]
+    pub(super) fn is_owed_to(&self, owner: Owner, device: u32) -> bool {
+        match owner {
+            Owner::Device(of) => of.ordinal == device,
+            Owner::User(_) => self.waits_for(device),
+        }
     }
 
     #[must_use]
@@ -59,11 +71,17 @@ impl PendingRow {
         to.extend_from_slice(&self.accepted_at.as_millis().to_be_bytes());
         to.extend_from_slice(&self.bytes.to_be_bytes());
         let with_task = if self.task.is_some() { WITH_TASK } else { 0 };
-        to.push(self.push_type as u8 | with_task | if self.revokes { REVOKES } else { 0 });
+        let revokes = if self.revokes { REVOKES } else { 0 };
+        let held = if self.held.is_empty() { 0 } else { HELD };
+        to.push(self.push_type as u8 | with_task | revokes | held);
         if let Some(task) = self.task {
             to.extend_from_slice(&task.0.to_be_bytes());
         }
         to.extend_from_slice(self.id.as_bytes());
+        if !self.held.is_empty() {
+            to.extend_from_slice(&(self.held.len() as u32).to_be_bytes());
+            self.held.iter().for_each(|ordinal| to.extend_from_slice(&ordinal.to_be_bytes()));
+        }
         if !self.listed.is_empty() || !self.acked.is_empty() {
             to.extend_from_slice(&(self.listed.len() as u32).to_be_bytes());
             for ordinal in self.listed.iter().chain(&self.acked) {
@@ -88,7 +106,14 @@ impl PendingRow {
             task = Some(Task(u64::from_be_bytes(*number)));
             rest = after;
         }
-        let (id, rest) = rest.split_first_chunk::<16>()?;
+        let (id, mut rest) = rest.split_first_chunk::<16>()?;
+        let mut held = Devices::new();
+        if push_type & HELD != 0 {
+            let (count, after) = rest.split_first_chunk::<4>()?;
+            let (ordinals, after) = after.split_at_checked(u32::from_be_bytes(*count) as usize * 4)?;
+            held.extend(ordinals.chunks_exact(4).map(|at| u32::from_be_bytes([at[0], at[1], at[2], at[3]])));
+            rest = after;
+        }
         let (mut listed, mut acked) = (Devices::new(), Devices::new());
         if let Some((count, rest)) = rest.split_first_chunk::<4>() {
             let count = u32::from_be_bytes(*count) as usize;
@@ -101,12 +126,13 @@ impl PendingRow {
             expires_at: Timestamp::from_millis(u64::from_be_bytes(*expires_at)),
             accepted_at: Timestamp::from_millis(u64::from_be_bytes(*accepted_at)),
             bytes: u32::from_be_bytes(*length),
-            push_type: push_type_of(push_type & !(WITH_TASK | REVOKES))?,
+            push_type: push_type_of(push_type & !(WITH_TASK | REVOKES | HELD))?,
             task,
             id: MessageId::from_bytes(*id),
             revokes: push_type & REVOKES != 0,
             listed,
             acked,
+            held,
         })
     }
 }

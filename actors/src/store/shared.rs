@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::Hints;
 use super::credential::Keyring;
 use super::disk::Failed;
+use super::errands::Bells;
 use super::feed::Feeds;
 use super::history::{Position, Reader};
 use super::idempotency::Answers;
@@ -19,6 +20,7 @@ use super::nonces::Nonces;
 use super::objects::Objects;
 use super::queues::Queues;
 use super::revokes::RevokedTasks;
+use super::roads::RoadCache;
 use super::sessions::Sessions;
 use super::tasks::Tasks;
 use super::tenants::Tenants;
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     pub answers: Arc<Answers>,
     pub logs: Logs,
     pub objects: Objects,
+    pub roads: RoadCache,
+    pub bells: Bells,
     pub revoked: RevokedTasks,
     /// What was accepted before may have been sent by an earlier process, to whom it did not say.
     pub started_at: Timestamp,

@@ -96,6 +96,10 @@ pub struct Counts {
     pub replaced: u64,
     pub revoked: u64,
     pub failed: u64,
+    /// Taken by a vendor's channel.
+    pub handed_over: u64,
+    /// Of those, how many are known to have arrived.
+    pub confirmed: u64,
     /// When the last of these reached the server, reports of what was shown, opened or dismissed not
     /// counted; 0 in rows of an app.
     pub changed_at: u64,
@@ -103,7 +107,9 @@ pub struct Counts {
 
 impl Counts {
     pub fn add(&mut self, step: Step, count: u64) {
-        *self.of(step) += count;
+        if let Some(of_step) = self.of(step) {
+            *of_step += count;
+        }
     }
 
     pub fn merge(&mut self, other: &Self) {
@@ -117,6 +123,8 @@ impl Counts {
         self.replaced += other.replaced;
         self.revoked += other.revoked;
         self.failed += other.failed;
+        self.handed_over += other.handed_over;
+        self.confirmed += other.confirmed;
         self.changed_at = self.changed_at.max(other.changed_at);
     }
 
@@ -124,12 +132,14 @@ impl Counts {
     /// less than that.
     #[must_use]
     pub const fn pending(&self) -> u64 {
-        let verdicts = self.arrived + self.expired + self.replaced + self.revoked + self.failed;
+        let verdicts =
+            self.arrived + self.handed_over + self.expired + self.replaced + self.revoked + self.failed;
         self.accepted.saturating_sub(verdicts)
     }
 
-    const fn of(&mut self, step: Step) -> &mut u64 {
-        match step {
+    /// None of what is only told of.
+    const fn of(&mut self, step: Step) -> Option<&mut u64> {
+        Some(match step {
             Step::Accepted => &mut self.accepted,
             Step::Sent => &mut self.sent,
             Step::Delivered => &mut self.arrived,
@@ -140,7 +150,10 @@ impl Counts {
             Step::Replaced => &mut self.replaced,
             Step::Revoked => &mut self.revoked,
             Step::Rejected => &mut self.failed,
-        }
+            Step::HandedOver => &mut self.handed_over,
+            Step::Confirmed => &mut self.confirmed,
+            Step::Routed | Step::Refused => return None,
+        })
     }
 }
 
@@ -257,6 +270,9 @@ impl Minute {
             reason: record.reason,
             task: record.task,
         };
+        if matches!(record.step, Step::Routed | Step::Refused) {
+            return;
+        }
         let mut counts = Counts::default();
         counts.add(record.step, record.whom.count());
         if record.task.is_some() && !matches!(record.step, Step::Shown | Step::Opened | Step::Dismissed) {

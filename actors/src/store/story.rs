@@ -8,7 +8,7 @@ use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 
 use super::directory::OfApp;
-use super::history::{Record, Whom};
+use super::history::{Channel, Record, Whom};
 
 /// What the records of one message add up to. Of repeated verdicts the first counts.
 pub(super) struct Told {
@@ -42,6 +42,7 @@ impl Told {
             records: Vec::new(),
         };
         let mut all = RoaringBitmap::new();
+        let mut confirmed = RoaringBitmap::new();
         for record in &records {
             let whom = match &record.whom {
                 Whom::User(user) => {
@@ -59,12 +60,24 @@ impl Told {
                 all |= &new;
                 *told.decided.entry(record.step).or_default() |= new;
             }
+            if record.step == Step::Confirmed {
+                confirmed |= &whom;
+            }
             // Sent alone makes no target: a device just bound may be sent what another device acks
             // in the same moment, and is then owed nothing.
-            if record.step != Step::Sent {
+            if !matches!(record.step, Step::Sent | Step::Routed) {
                 told.devices |= whom;
             }
         }
+        // The one change a verdict may see.
+        if let Some(handed_over) = told.decided.get_mut(&Step::HandedOver) {
+            confirmed &= &*handed_over;
+            *handed_over -= &confirmed;
+            if !confirmed.is_empty() {
+                *told.decided.entry(Step::Delivered).or_default() |= confirmed;
+            }
+        }
+        told.decided.retain(|_, devices| !devices.is_empty());
         told.records = records;
         Some(told)
     }
@@ -163,12 +176,15 @@ impl Told {
         let mut steps: Vec<StepView> = Vec::new();
         for record in self.records.iter().filter(|record| concerns(&record.whom)) {
             // Only the first of a kind counts, and of verdicts only the one.
-            let other_verdict = record.step.is_verdict() && verdict != Some(record.step);
+            let was_handed_over = record.step == Step::HandedOver && verdict == Some(Step::Delivered);
+            let other_verdict = record.step.is_verdict() && verdict != Some(record.step) && !was_handed_over;
             if other_verdict || steps.iter().any(|step| step.step == record.step) {
                 continue;
             }
             let reason = record.reason.map(|reason| reason.as_str().to_owned());
-            steps.push(StepView { step: record.step, at: record.at, reason });
+            let channel = (record.channel != Channel::Own).then(|| record.channel.as_str().to_owned());
+            let detail = record.detail.as_deref().map(str::to_owned);
+            steps.push(StepView { step: record.step, at: record.at, reason, channel, detail });
         }
         TargetView { device_id: None, user_id: None, state: verdict.map_or(PENDING, name).to_owned(), steps }
     }
@@ -195,6 +211,10 @@ const fn name(step: Step) -> &'static str {
         Step::Revoked => "revoked",
         Step::Replaced => "replaced",
         Step::Rejected => "rejected",
+        Step::HandedOver => "handed_over",
+        Step::Routed => "routed",
+        Step::Confirmed => "confirmed",
+        Step::Refused => "refused",
         Step::Shown => "shown",
         Step::Opened => "opened",
         Step::Dismissed => "dismissed",

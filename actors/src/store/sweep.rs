@@ -212,7 +212,8 @@ impl Partition {
         for (place, row) in expired {
             let Some(people) = self.people(row.message.app) else { continue };
             let shared = std::sync::Arc::clone(&self.shared);
-            let in_flight = |owner| has_session(&shared, &people, owner);
+            let outs = &self.outs;
+            let in_flight = |owner| outs.has(owner) || has_session(&shared, &people, owner);
             let mut desk = Desk { rows: &self.rows, people: &people, work };
             self.pending.expire(&mut desk, place, &row, in_flight)?;
         }

@@ -249,6 +249,7 @@ impl Partition {
         let entry =
             LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by: by.clone(), why: None };
         self.enter(device, seq, &entry, work)?;
+        self.route_anew(device, work)?;
         Ok(match (moved, replaces) {
             (true, _) => TokenKept::Moved,
             (false, true) => TokenKept::Replaced,

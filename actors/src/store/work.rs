@@ -11,13 +11,14 @@ use tokio::sync::oneshot;
 
 use super::directory::Group;
 use super::disk::Batch;
+use super::errands::ErrandOp;
 use super::feed::Origin;
 use super::history::{Channel, Reason, Record, Whom};
 use super::keys::Key;
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::revokes::Revoked;
-use super::rows::{DeviceRow, PendingRow};
+use super::rows::{DeviceRow, Devices, PendingRow};
 use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
@@ -188,6 +189,8 @@ pub(super) enum Write {
         nonce: Option<Nonce>,
         reply: Reply<Task>,
     },
+    /// What vendors' channels are to carry.
+    Errands(ErrandOp),
     Sweep {
         now: Timestamp,
         reply: Reply<bool>,
@@ -387,6 +390,7 @@ impl Write {
             Self::Nonce { reply, .. } => refuse(reply, error),
             Self::Change { reply, .. } => refuse(reply, error),
             Self::Task { reply, .. } => refuse(reply, error),
+            Self::Errands(op) => op.refuse(error),
             Self::Sweep { reply, .. } => refuse(reply, error),
             Self::CloseMinutes { reply, .. } => refuse(reply, error),
         }
@@ -469,6 +473,11 @@ pub(super) struct Work {
     pub later: Vec<Later>,
     /// Apps of which history was written.
     pub told: SmallVec<[App; 4]>,
+    /// Channels that have something new to carry.
+    pub bells: SmallVec<[(App, Vendor); 4]>,
+    pub again: Vec<Again>,
+    /// Of the log, the same as `again`.
+    pub freed: Vec<Released>,
 }
 
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -478,6 +487,16 @@ pub(super) struct Arrived {
     pub owner: Owner,
     pub seq: Seq,
     pub before: Seq,
+    pub message: Arc<Message>,
+    /// Devices to which a vendor carries it: not hinted.
+    pub held: Devices,
+}
+
+/// A place behind where sessions stand that is due to a device again.
+pub(super) struct Again {
+    pub owner: Owner,
+    pub device: Device,
+    pub seq: Seq,
     pub message: Arc<Message>,
 }
 
@@ -515,6 +534,9 @@ impl Work {
             follow_ups: Vec::new(),
             later: Vec::new(),
             told: SmallVec::new(),
+            bells: SmallVec::new(),
+            again: Vec::new(),
+            freed: Vec::new(),
         }
     }
 
@@ -524,6 +546,11 @@ impl Work {
             // Whoever asked may have gone.
             let _ = reply.send(committed.map(|()| value));
         }));
+    }
+
+    /// The session of a device is to send this place no more.
+    pub(super) fn withdraw_from(&mut self, device: Device, seq: Seq) {
+        self.withdrawn.push((device.app, seq, Some([device.ordinal].into())));
     }
 
     pub(super) fn record(
@@ -551,6 +578,7 @@ impl Work {
             app_version,
             channel: Channel::Own,
             reason,
+            detail: None,
             message: None,
         });
     }

@@ -15,6 +15,9 @@ pub struct Figures {
     pub successful: u64,
     pub sent: u64,
     pub arrived: u64,
+    /// A vendor's channel took it, and no more is known.
+    #[serde(default)]
+    pub handed_over: u64,
     pub shown: u64,
     pub opened: u64,
     pub dismissed: u64,

@@ -324,6 +324,9 @@ pub struct CampaignCounts {
     /// What was taken, by device: each has or gets one verdict.
     pub accepted: u64,
     pub delivered: u64,
+    /// A vendor's channel took it, and no more is known.
+    #[serde(default)]
+    pub handed_over: u64,
     pub opened: u64,
     pub expired: u64,
     pub revoked: u64,

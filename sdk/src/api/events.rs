@@ -26,10 +26,12 @@ pub enum EventType {
     Revoked,
     /// It will not arrive; `reason` says why.
     Rejected,
+    /// A vendor's channel took it. `arrived` may follow.
+    HandedOver,
 }
 
 impl EventType {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Accepted,
         Self::Sent,
         Self::Arrived,
@@ -40,6 +42,7 @@ impl EventType {
         Self::Replaced,
         Self::Revoked,
         Self::Rejected,
+        Self::HandedOver,
     ];
 
     /// As it stands in JSON and in queries.
@@ -56,6 +59,7 @@ impl EventType {
             Self::Replaced => "replaced",
             Self::Revoked => "revoked",
             Self::Rejected => "rejected",
+            Self::HandedOver => "handed_over",
         }
     }
 

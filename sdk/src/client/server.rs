@@ -30,6 +30,7 @@ mod schedules;
 mod settings;
 mod tags;
 mod templates;
+mod vendors;
 
 pub use events::EventsQuery;
 

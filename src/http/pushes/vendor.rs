@@ -79,7 +79,7 @@ mod tests {
             "third_channel_category": {"huawei": "EXPRESS"}, "notify_level": {"oppo": 16},
             "classification": "1", "mi_channel_id": "c", "vendor_template": "t", "subtitle": "s",
             "badge": 1, "badge_add": 2, "badge_class": "a.B", "sound": "ping", "thread_id": "t",
-            "level": "time-sensitive", "mutable_content": true, "transparent_payload": {"huawei": {"k": "v"}},
+            "level": "time-sensitive", "mutable_content": true, "big_text": true, "transparent_payload": {"huawei": {"k": "v"}},
             "transparent_urgency": "HIGH", "is_test": true,
             "live_activity": {"event": "update", "content_state": {"a": 1}, "dismissal_date_s": 1,
                 "stale_date_s": 2, "attributes_type": "A", "attributes": {}},

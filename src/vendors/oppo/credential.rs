@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::answers;
-use crate::vendors::{Answer, Call, given};
+use crate::vendors::{Answer, Call, given, shown};
 
 pub(super) struct Credential {
     app_key: String,
@@ -67,7 +67,7 @@ impl Credential {
             auth,
             send,
             channel_id: given::maybe(setup, "settings", "channel_id")?.map(str::to_owned),
-            categories: given::words(setup, "categories")?,
+            categories: shown::words(setup, "categories")?,
             receipts_url: setup.receipts_url.clone(),
             offset_ms: setup.clock_offset_ms,
         })

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::answers;
-use crate::vendors::{Answer, Call, given};
+use crate::vendors::{Answer, Call, given, shown};
 
 pub(super) struct Credential {
     pub(super) app_id: u64,
@@ -51,7 +51,7 @@ impl Credential {
             app_secret: given::text(setup, "credential", "app_secret")?.trim().to_owned(),
             auth: given::host(setup, "auth", &send)?,
             send,
-            categories: given::words(setup, "categories")?,
+            categories: shown::words(setup, "categories")?,
             counts_wide_twice,
             receipts_url: setup.receipts_url.clone(),
             offset_ms: setup.clock_offset_ms,

@@ -55,10 +55,6 @@ impl Gateway for Xiaomi {
 
 impl Inner {
     async fn post(&self, content: &Content, to: Vec<Address>) -> Told {
-        let regids: Vec<&str> = to.iter().map(|address| address.token.as_str()).collect();
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(content.fields.iter().map(|(name, value)| (*name, value.as_str())));
-        form.append_pair("registration_id", &regids.join(","));
         let call = Call {
             method: Method::POST,
             url: self.credential.send_url.clone(),
@@ -66,11 +62,18 @@ impl Inner {
                 ("content-type", "application/x-www-form-urlencoded;charset=UTF-8".to_owned()),
                 ("authorization", self.credential.key.clone()),
             ],
-            body: form.finish().into(),
+            body: form(content, &to).into(),
         };
         match self.transport.call(call).await {
             Ok(answer) => answers::read(&answer, to.len(), &content.degraded),
             Err(fault) => Told::Whole(fault.into()),
         }
     }
+}
+
+fn form(content: &Content, to: &[Address]) -> String {
+    let regids: Vec<&str> = to.iter().map(|address| address.token.as_str()).collect();
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(content.fields.iter().map(|(name, value)| (*name, value.as_str())));
+    form.append_pair("registration_id", &regids.join(",")).finish()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use carillon_actors::channel::{Invalid, Setup};
 
-use crate::vendors::given;
+use crate::vendors::{given, shown};
 
 pub(super) struct Credential {
     /// The header's value.
@@ -36,7 +36,7 @@ impl Credential {
             key: format!("key={secret}"),
             send_url: format!("{}/v3/message/regid", given::host(setup, "send", host)?),
             package: given::text(setup, "settings", "package")?.to_owned(),
-            channels: given::words(setup, "channels")?,
+            channels: shown::words(setup, "channels")?,
             receipts_url: setup.receipts_url.clone(),
         })
     }

@@ -101,7 +101,7 @@ async fn a_trial_keeps_its_access_until_the_credential_changes() {
     }
 
     let rotated = json!({"key": "another"});
-    setups.rotate(Vendor::Apns, rotated, audit(), None).await.unwrap();
+    setups.rotate(Vendor::Apns, Some(rotated), false, audit(), None).await.unwrap();
     let refused = Refused::new(Class::Config, Scope::App, "InvalidProviderToken");
     let access = Err(refused.clone());
     vendor.give(move |_| access.clone());

@@ -81,7 +81,13 @@ fn a_full_window_waits_for_acks_and_then_reads_a_page() {
 fn the_window_is_bounded_in_bytes_and_lets_one_long_message_through() {
     let bounds = Bounds { window_bytes_max: 10, ..BOUNDS };
     let mut bench = Bench::caught_up();
-    let hint = |seq, prev| DueHint { device: DEVICE, epoch: Epoch(1), due: own(seq), prev: Seq(prev) };
+    let hint = |seq, prev| DueHint {
+        device: DEVICE,
+        epoch: Epoch(1),
+        due: own(seq),
+        prev: Seq(prev),
+        is_again: false,
+    };
     let first = bench.step(|session, now, fx| session.due(&hint(1, 0), &bounds, now, fx));
     let second = bench.step(|session, now, fx| session.due(&hint(2, 1), &bounds, now, fx));
     assert_eq!((sent(&first), sent(&second)), (vec![1], vec![]));

@@ -1,8 +1,8 @@
 //! A record as bytes: about 40 for a device, a version in front.
 //!
 //! ```text
-//! version 1, or 2 with a task · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)
-//! id 16 · at v · app v · [task v, in version 2] · [expires_at v, with a lane] · version length 1 · version …
+//! version 1 (+1 with a task, +3 with a detail) · step · push type · whom's kind · platform (0 none) · channel · reason (0 none) · lane (0 no head)
+//! id 16 · at v · app v · [task v, in version 2] · [expires_at v, with a lane] · [detail length 1 · detail, with one] · version length 1 · version …
 //! ordinal v, or for a group the bitmap, to the end        (v: varint)
 //! ```
 //!
@@ -23,6 +23,10 @@ use crate::model::{App, PushType, Task};
 
 const VERSION: u8 = 1;
 const WITH_TASK: u8 = 2;
+/// Added to the version. Not 2: the marker begins with a 3.
+const WITH_DETAIL: u8 = 3;
+/// Longest detail kept, in bytes.
+const DETAIL_BYTES_MAX: usize = 64;
 /// In place of a version: no record, but the number of the commit whose records follow.
 const MARKER: &[u8; 8] = b"\x03commit ";
 
@@ -43,12 +47,13 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
         Whom::Group(_) => GROUP,
     };
     to.extend_from_slice(&[
-        if record.task.is_some() { WITH_TASK } else { VERSION },
+        if record.task.is_some() { WITH_TASK } else { VERSION }
+            + if record.detail.is_some() { WITH_DETAIL } else { 0 },
         step_code(record.step),
         record.push_type as u8,
         whom,
         record.platform.map_or(0, platform_code),
-        record.channel as u8,
+        record.channel.code(),
         record.reason.map_or(0, |reason| reason as u8),
         record.message.map_or(0, |head| lane_code(head.lane) | if head.silent { SILENT } else { 0 }),
     ]);
@@ -60,6 +65,11 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
     }
     if let Some(head) = record.message {
         varint::put(to, head.expires_at.as_millis());
+    }
+    if let Some(detail) = &record.detail {
+        let detail = cut(detail, DETAIL_BYTES_MAX);
+        to.push(detail.len() as u8);
+        to.extend_from_slice(detail.as_bytes());
     }
     let version = record.app_version.as_deref().map_or("", |text| cut(text, APP_VERSION_BYTES_MAX));
     to.push(version.len() as u8);
@@ -77,6 +87,10 @@ pub(super) fn encode(record: &Record, to: &mut Vec<u8>) {
 pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
     let from = &mut body;
     let [version, step, push_type, whom, platform, channel, reason, lane] = *take::<8>(from)?;
+    let (version, has_detail) = match version {
+        VERSION | WITH_TASK => (version, false),
+        _ => (version.checked_sub(WITH_DETAIL)?, true),
+    };
     if version != VERSION && version != WITH_TASK {
         return None;
     }
@@ -92,10 +106,9 @@ pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
             silent: code & SILENT != 0,
         }),
     };
-    let [len] = *take::<1>(from)?;
-    let (text, rest) = from.split_at_checked(usize::from(len))?;
-    *from = rest;
-    let app_version = if text.is_empty() { None } else { Some(Arc::from(std::str::from_utf8(text).ok()?)) };
+    let detail = if has_detail { Some(text(from)?.into()) } else { None };
+    let version_text = text(from)?;
+    let app_version = if version_text.is_empty() { None } else { Some(Arc::from(version_text)) };
     let whom = match whom {
         GROUP => Whom::Group(RoaringBitmap::deserialize_from(&mut *from).ok()?),
         kind => {
@@ -120,6 +133,7 @@ pub(super) fn decode(mut body: &[u8]) -> Option<Record> {
         app_version,
         channel: Channel::from_code(channel)?,
         reason: optional(reason, Reason::from_code)?,
+        detail,
         message,
     })
 }
@@ -141,6 +155,14 @@ pub(super) fn marker_of(body: &[u8]) -> Option<u64> {
     let (marker, number) = body.split_first_chunk::<8>()?;
     (marker == MARKER && number.len() == 8).then_some(())?;
     number.first_chunk().map(|number| u64::from_be_bytes(*number))
+}
+
+/// A length and so many bytes of text.
+fn text<'a>(from: &mut &'a [u8]) -> Option<&'a str> {
+    let [length] = *take::<1>(from)?;
+    let (text, rest) = from.split_at_checked(usize::from(length))?;
+    *from = rest;
+    std::str::from_utf8(text).ok()
 }
 
 fn take<'a, const N: usize>(from: &mut &'a [u8]) -> Option<&'a [u8; N]> {
@@ -171,6 +193,10 @@ const fn step_code(step: Step) -> u8 {
         Step::Shown => 8,
         Step::Opened => 9,
         Step::Dismissed => 10,
+        Step::Routed => 11,
+        Step::HandedOver => 12,
+        Step::Confirmed => 13,
+        Step::Refused => 14,
     }
 }
 
@@ -186,6 +212,10 @@ const fn step_of(code: u8) -> Option<Step> {
         8 => Step::Shown,
         9 => Step::Opened,
         10 => Step::Dismissed,
+        11 => Step::Routed,
+        12 => Step::HandedOver,
+        13 => Step::Confirmed,
+        14 => Step::Refused,
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use carillon_sdk::api::{Platform, Step};
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{MessageId, Timestamp};
+use carillon_sdk::{MessageId, Timestamp, Vendor};
 use roaring::RoaringBitmap;
 
 use crate::model::{App, Due, PushType, Task};
@@ -25,6 +25,8 @@ pub struct Record {
     pub app_version: Option<Arc<str>>,
     pub channel: Channel,
     pub reason: Option<Reason>,
+    /// The vendor's name for it, or its word for why not: at most 64 bytes are kept.
+    pub detail: Option<Box<str>>,
     /// On `Accepted`: what a reader must know of the message when it is no longer stored.
     pub message: Option<MessageHead>,
 }
@@ -66,11 +68,11 @@ impl MessageHead {
 
 /// By which road a message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-#[repr(u8)]
 pub enum Channel {
     /// Our own connection to the device.
     #[default]
-    Own = 0,
+    Own,
+    Vendor(Vendor),
 }
 
 impl Channel {
@@ -78,6 +80,7 @@ impl Channel {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Own => "own",
+            Self::Vendor(vendor) => vendor.as_str(),
         }
     }
 
@@ -85,7 +88,19 @@ impl Channel {
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
             0 => Some(Self::Own),
-            _ => None,
+            code => match Vendor::from_code(code) {
+                Some(vendor) => Some(Self::Vendor(vendor)),
+                None => None,
+            },
+        }
+    }
+
+    /// Its number on disk.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Own => 0,
+            Self::Vendor(vendor) => vendor as u8,
         }
     }
 }
@@ -101,11 +116,43 @@ pub enum Reason {
     /// It was written to the socket, and no ack came until it expired.
     AckTimeout = 4,
     DeviceUnknown = 5,
+    /// A vendor's channel will not carry it, and no other road was wished.
+    VendorRefused = 6,
+    /// The same, since the token is dead.
+    TokenDead = 7,
+    /// Routed: the device has a vendor's token, and that road goes first.
+    VendorFirst = 8,
+    /// Routed: a session was open.
+    Online = 9,
+    /// Routed: no session was open.
+    Unconnected = 10,
+    /// Routed: it waited for an ack on our own road as long as it should.
+    Waited = 11,
+    /// Routed: no other road was wished.
+    OwnOnly = 12,
+    /// Routed: the vendor would not have it.
+    Fallback = 13,
+    /// Routed: the token it was to go to is gone.
+    TokenGone = 14,
 }
 
 impl Reason {
-    pub const ALL: [Self; 5] =
-        [Self::DeviceDeleted, Self::QueueFull, Self::Offline, Self::AckTimeout, Self::DeviceUnknown];
+    pub const ALL: [Self; 14] = [
+        Self::DeviceDeleted,
+        Self::QueueFull,
+        Self::Offline,
+        Self::AckTimeout,
+        Self::DeviceUnknown,
+        Self::VendorRefused,
+        Self::TokenDead,
+        Self::VendorFirst,
+        Self::Online,
+        Self::Unconnected,
+        Self::Waited,
+        Self::OwnOnly,
+        Self::Fallback,
+        Self::TokenGone,
+    ];
 
     /// As it stands in the API and in statistics.
     #[must_use]
@@ -116,6 +163,15 @@ impl Reason {
             Self::Offline => "offline",
             Self::AckTimeout => "ack_timeout",
             Self::DeviceUnknown => "device_unknown",
+            Self::VendorRefused => "vendor_refused",
+            Self::TokenDead => "token_dead",
+            Self::VendorFirst => "vendor_first",
+            Self::Online => "online",
+            Self::Unconnected => "unconnected",
+            Self::Waited => "waited",
+            Self::OwnOnly => "own_only",
+            Self::Fallback => "fallback",
+            Self::TokenGone => "token_gone",
         }
     }
 

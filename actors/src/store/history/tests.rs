@@ -38,6 +38,7 @@ fn record(message: u8, ordinal: u32, millis: u64) -> Record {
         app_version: Some("1.2.3".into()),
         channel: Channel::Own,
         reason: None,
+        detail: None,
         message: None,
     }
 }
@@ -110,8 +111,9 @@ fn any_record() -> impl Strategy<Value = Record> {
             whom,
             platform,
             app_version: version.map(Into::into),
-            channel: Channel::Own,
+            channel: Channel::from_code((millis % 11) as u8).unwrap_or_default(),
             reason,
+            detail: (millis % 5 == 0).then(|| format!("slm{millis}").into()),
             message: message_head,
         },
     )

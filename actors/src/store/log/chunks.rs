@@ -16,11 +16,15 @@ pub(in crate::store) enum Mark {
     Settled = b'a',
     /// Of the settled, those who never acked.
     Rejected = b'x',
+    /// Of the settled, those whom a vendor took it for.
+    Handed = b'o',
+    /// To whom only a vendor carries it.
+    Held = b'h',
 }
 
 impl Mark {
-    pub(in crate::store) const ALL: [Self; 5] =
-        [Self::Targets, Self::Released, Self::Sent, Self::Settled, Self::Rejected];
+    pub(in crate::store) const ALL: [Self; 7] =
+        [Self::Targets, Self::Released, Self::Sent, Self::Settled, Self::Rejected, Self::Handed, Self::Held];
 
     #[must_use]
     pub(in crate::store) fn from_code(code: u8) -> Option<Self> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use ahash::AHashMap;
+use carillon_sdk::Timestamp;
 use carillon_sdk::wire::ReportKind;
 use roaring::RoaringBitmap;
 
 use super::chunks::{Mark, chunk_of, encode};
+use crate::routing::Wait;
 
 #[derive(Debug, Default)]
 pub(super) struct Marks {
@@ -20,6 +22,12 @@ pub(super) struct Marks {
     pub delivered: RoaringBitmap,
     /// Of the settled, those who were deleted first.
     pub rejected: RoaringBitmap,
+    /// Of the settled, those whom a vendor took it for.
+    pub handed: RoaringBitmap,
+    /// Only a vendor carries it to these.
+    pub held: RoaringBitmap,
+    /// When a vendor is to take over for whom; memory alone: a start asks the vendor no more.
+    pub waits: Vec<(Timestamp, Wait, RoaringBitmap)>,
     pub sent: RoaringBitmap,
     pub reported: AHashMap<ReportKind, RoaringBitmap>,
     /// Expired or revoked: nothing changes any more.
@@ -51,7 +59,50 @@ pub(in crate::store) struct Ended {
 
 impl Marks {
     pub(super) fn is_due(&self, ordinal: u32) -> bool {
+        self.is_open(ordinal) && !self.held.contains(ordinal)
+    }
+
+    /// Released to it and not ended, whatever the road.
+    fn is_open(&self, ordinal: u32) -> bool {
         !self.over && self.released.contains(ordinal) && !self.settled.contains(ordinal)
+    }
+
+    pub(super) fn hold(&mut self, devices: &RoaringBitmap) -> RoaringBitmap {
+        self.held |= devices;
+        self.held.clone()
+    }
+
+    pub(super) fn free(&mut self, devices: &RoaringBitmap) {
+        self.held -= devices;
+        for chunk in super::chunks::chunks_of(devices) {
+            self.dirty.insert((Mark::Held, chunk));
+        }
+    }
+
+    pub(super) fn carriable(&self) -> RoaringBitmap {
+        if self.over || self.held.is_empty() {
+            return RoaringBitmap::new();
+        }
+        (&self.held & &self.released) - &self.settled
+    }
+
+    pub(super) fn hand_over(&mut self, ordinal: u32) -> bool {
+        let is_open = self.is_open(ordinal);
+        if is_open {
+            self.settled.insert(ordinal);
+            self.handed.insert(ordinal);
+            self.dirty.insert((Mark::Settled, chunk_of(ordinal)));
+            self.dirty.insert((Mark::Handed, chunk_of(ordinal)));
+        }
+        is_open
+    }
+
+    pub(super) fn take_waits(&mut self, now: Timestamp) -> Vec<(Wait, RoaringBitmap)> {
+        let (due, waits): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waits).into_iter().partition(|(until, ..)| *until <= now);
+        self.waits = waits;
+        let open = |devices: RoaringBitmap| (devices & &self.released) - &self.settled - &self.held;
+        due.into_iter().map(|(_, wait, devices)| (wait, open(devices))).collect()
     }
 
     pub(super) fn may_join(&self, ordinal: u32) -> bool {
@@ -59,7 +110,7 @@ impl Marks {
     }
 
     pub(super) fn ack(&mut self, ordinal: u32) {
-        if self.is_due(ordinal) {
+        if self.is_open(ordinal) {
             self.settled.insert(ordinal);
             self.delivered.insert(ordinal);
             self.fresh_acked.insert(ordinal);
@@ -69,7 +120,7 @@ impl Marks {
 
     pub(super) fn reject(&mut self, ordinal: u32) -> bool {
         self.wanted.remove(ordinal);
-        let waited = self.is_due(ordinal);
+        let waited = self.is_open(ordinal);
         if waited {
             self.settled.insert(ordinal);
             self.rejected.insert(ordinal);
@@ -105,7 +156,7 @@ impl Marks {
 
     /// Who may show it.
     pub(super) fn may_show(&self) -> RoaringBitmap {
-        if self.found { self.released.clone() } else { &self.sent | &self.delivered }
+        if self.found { self.released.clone() } else { &self.sent | &self.delivered | &self.handed }
     }
 
     pub(super) fn take_fresh(&mut self) -> Fresh {
@@ -125,12 +176,17 @@ impl Marks {
             Mark::Sent => self.sent |= chunk,
             Mark::Settled => {
                 self.settled |= chunk;
-                self.delivered = &self.settled - &self.rejected;
+                self.delivered = &self.settled - &self.rejected - &self.handed;
             }
             Mark::Rejected => {
                 self.rejected |= chunk;
-                self.delivered = &self.settled - &self.rejected;
+                self.delivered = &self.settled - &self.rejected - &self.handed;
             }
+            Mark::Handed => {
+                self.handed |= chunk;
+                self.delivered = &self.settled - &self.rejected - &self.handed;
+            }
+            Mark::Held => self.held |= chunk,
         }
     }
 
@@ -141,6 +197,8 @@ impl Marks {
             Mark::Sent => &self.sent,
             Mark::Settled => &self.settled,
             Mark::Rejected => &self.rejected,
+            Mark::Handed => &self.handed,
+            Mark::Held => &self.held,
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod chunks;
 mod marks;
+mod vendors;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,16 +25,20 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::chunks::{Mark, chunks_of, encode};
 use self::marks::Marks;
 pub(super) use self::marks::{Ended, Fresh};
+pub(super) use self::vendors::{BulkClaim, BulkOuts};
 use super::directory::OfApp;
 use super::disk::Failed;
 use crate::audience::Audience;
-use crate::model::{App, Device, Due, Seq, Task};
+use crate::model::{App, Device, Due, Message, Seq, Task};
+use crate::routing::Wait;
 
 /// A broadcast or campaign in its app's log.
 #[derive(Debug)]
 pub struct LogEntry {
     pub app: App,
     pub due: Due,
+    /// For vendors' channels, which need more of it than a device.
+    pub(super) message: Arc<Message>,
     pub(super) reach: Reach,
     /// Of its latest release: a session that has come so far has nothing to look for here.
     released_at: AtomicU64,
@@ -79,21 +84,23 @@ pub struct EntryView {
     pub sent: u64,
     /// Acked.
     pub delivered: u64,
-    /// Deleted before they acked.
+    /// Deleted before they acked, or refused by a vendor.
     pub rejected: u64,
+    /// Taken by a vendor.
+    pub handed_over: u64,
 }
 
 impl LogEntry {
     #[must_use]
-    pub(super) fn new(app: App, due: Due, reach: Reach) -> Self {
+    pub(super) fn new(message: Arc<Message>, due: Due, reach: Reach) -> Self {
         let released_at = AtomicU64::new(due.seq.0);
-        Self { app, due, reach, released_at, marks: RwLock::default() }
+        Self { app: message.app, due, message, reach, released_at, marks: RwLock::default() }
     }
 
     /// Of a campaign: its targets, of whom none is released.
     #[must_use]
-    pub(super) fn paced(app: App, due: Due, targets: RoaringBitmap) -> Self {
-        let entry = Self::new(app, due, Reach::Paced);
+    pub(super) fn paced(message: Arc<Message>, due: Due, targets: RoaringBitmap) -> Self {
+        let entry = Self::new(message, due, Reach::Paced);
         entry.marks.write().targets = targets;
         entry
     }
@@ -174,6 +181,41 @@ impl LogEntry {
             return RoaringBitmap::new();
         }
         std::mem::take(&mut self.marks.write().wanted)
+    }
+
+    /// Only vendors carry it to these from now on; gives all of whom that holds.
+    pub(super) fn hold(&self, devices: &RoaringBitmap) -> RoaringBitmap {
+        self.marks.write().hold(devices)
+    }
+
+    /// Our own road carries it to these again.
+    pub(super) fn free(&self, devices: &RoaringBitmap) {
+        self.marks.write().free(devices);
+    }
+
+    /// Whom a vendor is to carry it to and has not.
+    #[must_use]
+    pub(super) fn carriable(&self) -> RoaringBitmap {
+        self.marks.read().carriable()
+    }
+
+    /// A vendor took it for the device. False when it was not waiting for that.
+    pub(super) fn hand_over(&self, ordinal: u32) -> bool {
+        self.marks.write().hand_over(ordinal)
+    }
+
+    /// Our own road has it to itself until then.
+    pub(super) fn wait(&self, until: Timestamp, wait: Wait, devices: RoaringBitmap) {
+        self.marks.write().waits.push((until, wait, devices));
+    }
+
+    /// Whose time is over, and who is still without it.
+    #[must_use]
+    pub(super) fn take_waits(&self, now: Timestamp) -> Vec<(Wait, RoaringBitmap)> {
+        if self.marks.read().waits.is_empty() {
+            return Vec::new();
+        }
+        self.marks.write().take_waits(now)
     }
 
     pub(super) fn ack(&self, ordinal: u32) {
@@ -263,6 +305,7 @@ impl LogEntry {
             sent: marks.sent.len(),
             delivered: marks.delivered.len(),
             rejected: marks.rejected.len(),
+            handed_over: marks.handed.len(),
         }
     }
 }

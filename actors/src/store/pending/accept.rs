@@ -10,8 +10,10 @@ use super::{Collapsible, Desk, Pending, is_repeatable};
 use crate::model::{Message, Owner, Seq};
 use crate::store::Enqueued;
 use crate::store::disk::{Failed, Rows};
+use crate::store::errands::{Chosen, Placed, send_out};
 use crate::store::history::MessageHead;
 use crate::store::keys;
+use crate::store::roads::Roads;
 use crate::store::rows::{Devices, MessageRow, Owners, PendingRow, RepeatRow, decode, encode};
 use crate::store::work::{Arrived, Work};
 
@@ -23,6 +25,7 @@ impl Pending {
         desk: &mut Desk<'_>,
         message: &Arc<Message>,
         targets: &[Owner],
+        roads: Option<&Roads<'_>>,
         draw: impl FnOnce() -> Seq,
     ) -> Result<Vec<Enqueued>, Failed> {
         let mut repeat =
@@ -42,7 +45,7 @@ impl Pending {
             } else {
                 let seq = *seq.get_or_insert_with(|| draw.take().map_or_else(Seq::default, |draw| draw()));
                 owners.push(owner);
-                self.place(desk, owner, message, seq);
+                self.place(desk, owner, message, seq, roads);
                 Enqueued::Stored(seq)
             };
             outcomes.push(outcome);
@@ -114,10 +117,21 @@ impl Pending {
         self.collapse.get(&owner)?.iter().position(|place| *place.key == *key)
     }
 
-    fn place(&mut self, desk: &mut Desk<'_>, owner: Owner, message: &Arc<Message>, seq: Seq) {
+    fn place(
+        &mut self,
+        desk: &mut Desk<'_>,
+        owner: Owner,
+        message: &Arc<Message>,
+        seq: Seq,
+        roads: Option<&Roads<'_>>,
+    ) {
         let listed = match owner {
             Owner::Device(_) => Devices::new(),
             Owner::User(user) => Devices::from_slice(&desk.people.user_devices(user.ordinal)),
+        };
+        let chosen = match owner {
+            Owner::Device(device) => Chosen::of(roads, desk.people, &[device.ordinal]),
+            Owner::User(_) => Chosen::of(roads, desk.people, &listed),
         };
         let row = PendingRow {
             expires_at: message.expires_at,
@@ -129,6 +143,7 @@ impl Pending {
             revokes: message.revokes.is_some(),
             listed,
             acked: Devices::new(),
+            held: chosen.held(),
         };
         if let Owner::User(user) = owner
             && let Some(row) = desk.people.to_name(user.ordinal)
@@ -137,7 +152,13 @@ impl Pending {
         }
         desk.work.batch.put(keys::pending(owner, message.lane, seq), row.encode());
         let before = self.queues.enter(owner, seq, &row);
-        desk.work.arrived.push(Arrived { owner, seq, before, message: Arc::clone(message) });
+        desk.work.arrived.push(Arrived {
+            owner,
+            seq,
+            before,
+            message: Arc::clone(message),
+            held: row.held.clone(),
+        });
         let first = desk.work.records.len();
         desk.record(owner, &row, Step::Accepted, None);
         for record in &mut desk.work.records[first..] {
@@ -146,6 +167,10 @@ impl Pending {
                 expires_at: message.expires_at,
                 silent: message.silent,
             });
+        }
+        if let Some(roads) = roads {
+            let placed = Placed { owner, lane: message.lane, seq, row: &row };
+            send_out(desk.work, desk.people, &placed, roads.is_urgent, &chosen);
         }
         if let Some(key) = &message.collapse_key {
             self.watch(owner, key, message.lane, seq, row.clone());

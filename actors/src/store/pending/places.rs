@@ -14,7 +14,7 @@ use crate::store::keys;
 use crate::store::rows::{Owners, PendingRow};
 
 /// A place of a queue.
-pub(super) type Place = (Lane, Seq, PendingRow);
+pub(in crate::store) type Place = (Lane, Seq, PendingRow);
 
 /// Who reads which queue, and when.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +110,7 @@ impl Pending {
                     return ControlFlow::Break(());
                 }
             };
-            let theirs = matches!(owner, Owner::Device(_)) || row.is_due_to(device.ordinal);
+            let theirs = row.is_owed_to(owner, device.ordinal) && !row.held.contains(&device.ordinal);
             if !theirs || row.expires_at <= now || self.leaving.contains(&(owner, seq)) {
                 return ControlFlow::Continue(());
             }

@@ -3,6 +3,7 @@
 mod apps;
 mod campaigns;
 mod devices;
+mod errands;
 mod log;
 mod pushes;
 mod reading;

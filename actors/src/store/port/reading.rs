@@ -118,7 +118,8 @@ impl Store {
                 Whom::User(_) => false,
             })
         };
-        let sent = of_device().find(|record| matches!(record.step, Step::Sent | Step::Delivered));
+        let sent =
+            of_device().find(|record| matches!(record.step, Step::Sent | Step::Delivered | Step::HandedOver));
         let known = of_device().any(|record| record.step == step_of(kind));
         Ok(sent.map(|record| (record.push_type, record.task, known)))
     }

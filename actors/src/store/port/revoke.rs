@@ -55,7 +55,7 @@ impl Known {
         if let Some(head) = record.message {
             (self.lane, self.silent, self.expires_at) = (head.lane, head.silent, head.expires_at);
         }
-        if matches!(record.step, Step::Sent | Step::Delivered) {
+        if matches!(record.step, Step::Sent | Step::Delivered | Step::HandedOver) {
             match &record.whom {
                 Whom::Device(device) => drop(self.seen.insert(*device)),
                 Whom::Group(devices) => self.seen |= devices,

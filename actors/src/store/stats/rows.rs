@@ -58,7 +58,7 @@ impl Key {
         };
         key.extend_from_slice(&[
             dims.platform.map_or(0, platform_code),
-            dims.channel as u8,
+            dims.channel.code(),
             dims.push_type as u8,
             dims.reason.map_or(0, |reason| reason as u8),
         ]);
@@ -172,13 +172,15 @@ impl From<&StatsRow> for Counts {
             replaced: row.replaced,
             revoked: row.revoked,
             failed: row.failed,
+            handed_over: row.handed_over,
+            confirmed: 0,
             changed_at: 0,
         }
     }
 }
 
 impl Counts {
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 13;
 
     /// In the order they are stored: add at the end, never change.
     const fn fields(&mut self) -> [&mut u64; Self::FIELDS] {
@@ -194,6 +196,8 @@ impl Counts {
             &mut self.revoked,
             &mut self.failed,
             &mut self.changed_at,
+            &mut self.handed_over,
+            &mut self.confirmed,
         ]
     }
 
@@ -322,7 +326,8 @@ fn row(start: Timestamp, group: BTreeMap<String, String>, counts: Counts) -> Sta
         group,
         accepted: counts.accepted,
         sent: counts.sent,
-        arrived: counts.arrived,
+        arrived: counts.arrived + counts.confirmed,
+        handed_over: counts.handed_over.saturating_sub(counts.confirmed),
         shown: counts.shown,
         opened: counts.opened,
         dismissed: counts.dismissed,

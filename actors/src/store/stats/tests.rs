@@ -28,6 +28,7 @@ fn record(millis: u64, step: Step) -> Record {
         channel: Channel::Own,
         reason: None,
         task: None,
+        detail: None,
         message: None,
     }
 }
@@ -193,11 +194,12 @@ proptest! {
     }
 
     #[test]
-    fn counts_come_back_from_their_bytes(fields in any::<[u64; 11]>()) {
-        let [accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed, changed_at] =
-            fields;
+    fn counts_come_back_from_their_bytes(fields in any::<[u64; 13]>()) {
+        let [accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed, changed_at,
+            handed_over, confirmed] = fields;
         let counts = Counts {
             accepted, sent, arrived, shown, opened, dismissed, expired, replaced, revoked, failed, changed_at,
+            handed_over, confirmed,
         };
         prop_assert_eq!(Counts::decode(&counts.encode()), Ok(counts));
     }

@@ -3,6 +3,7 @@
 mod books;
 mod contract;
 mod entries;
+mod errands;
 mod faults;
 mod feed;
 mod harness;

@@ -1,0 +1,110 @@
+//! What of the app's log vendors are to carry, what of it is out, and what waits to be tried again.
+//! Memory: a start tries again at once what was waiting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use carillon_sdk::{Timestamp, Vendor};
+use roaring::RoaringBitmap;
+
+use super::LogEntry;
+use crate::model::{App, Seq};
+
+/// Numbers of these begin here, so that they are told from those of errands in queues.
+const FIRST: u64 = 1 << 63;
+
+#[derive(Default)]
+pub(in crate::store) struct BulkOuts {
+    last: u64,
+    claims: AHashMap<u64, BulkClaim>,
+    /// By entry: out, or waiting in `later`.
+    busy: AHashMap<Seq, RoaringBitmap>,
+    later: AHashMap<(App, Vendor), BTreeMap<(Timestamp, Seq, u32), u16>>,
+}
+
+/// One device of an entry, out.
+pub(in crate::store) struct BulkClaim {
+    pub entry: Arc<LogEntry>,
+    pub vendor: Vendor,
+    pub device: u32,
+    pub attempts: u16,
+}
+
+impl BulkOuts {
+    /// Of these those that are neither out nor waiting.
+    #[must_use]
+    pub(in crate::store) fn idle(&self, seq: Seq, devices: RoaringBitmap) -> RoaringBitmap {
+        match self.busy.get(&seq) {
+            Some(busy) => devices - busy,
+            None => devices,
+        }
+    }
+
+    pub(in crate::store) fn take_out(&mut self, claim: BulkClaim) -> u64 {
+        self.last += 1;
+        self.busy.entry(claim.entry.due.seq).or_default().insert(claim.device);
+        self.claims.insert(FIRST | self.last, claim);
+        FIRST | self.last
+    }
+
+    pub(in crate::store) fn put_back(&mut self, number: u64) -> Option<BulkClaim> {
+        let claim = self.claims.remove(&number)?;
+        self.rest(claim.entry.due.seq, claim.device);
+        Some(claim)
+    }
+
+    fn rest(&mut self, seq: Seq, device: u32) {
+        if let Some(busy) = self.busy.get_mut(&seq) {
+            busy.remove(device);
+            if busy.is_empty() {
+                self.busy.remove(&seq);
+            }
+        }
+    }
+
+    /// To be tried again then.
+    pub(in crate::store) fn wait(&mut self, claim: &BulkClaim, at: Timestamp) {
+        let (seq, device) = (claim.entry.due.seq, claim.device);
+        self.busy.entry(seq).or_default().insert(device);
+        let later = self.later.entry((claim.entry.app, claim.vendor)).or_default();
+        later.insert((at, seq, device), claim.attempts.saturating_add(1));
+    }
+
+    /// What waited and is due, at most `max`; and when the next is.
+    pub(in crate::store) fn due(
+        &mut self,
+        app: App,
+        vendor: Vendor,
+        now: Timestamp,
+        max: usize,
+    ) -> (Vec<(Seq, u32, u16)>, Option<Timestamp>) {
+        let mut due = Vec::new();
+        let Some(later) = self.later.get_mut(&(app, vendor)) else { return (due, None) };
+        while due.len() < max
+            && let Some(first) = later.first_entry()
+            && first.key().0 <= now
+        {
+            let ((_, seq, device), attempts) = first.remove_entry();
+            due.push((seq, device, attempts));
+        }
+        let next = later.first_key_value().map(|((at, ..), _)| *at);
+        for &(seq, device, _) in &due {
+            self.rest(seq, device);
+        }
+        (due, next)
+    }
+
+    /// Another life of the channel begins: nothing of it is out or waits.
+    pub(in crate::store) fn forget(&mut self, app: App, vendor: Vendor) {
+        let of_it = |claim: &BulkClaim| claim.entry.app == app && claim.vendor == vendor;
+        let numbers: Vec<u64> =
+            self.claims.iter().filter(|(_, claim)| of_it(claim)).map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.put_back(number);
+        }
+        for ((_, seq, device), _) in self.later.remove(&(app, vendor)).unwrap_or_default() {
+            self.rest(seq, device);
+        }
+    }
+}

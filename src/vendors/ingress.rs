@@ -1,0 +1,187 @@
+//! The way in for vendors' receipts: an address an app and vendor, which nobody guesses.
+//!
+//! ```text
+//!  POST …/{secret} ─▶ whose? ─▶ signed? ─▶ read ─▶ seen before? ─▶ a seat free? ─▶ 200
+//!                      404        403       400       dropped          503   └─▶ engine, afterwards
+//! ```
+//!
+//! Answered before anything is written, since vendors give 200 ms; what is under way is bounded, and
+//! beyond that they are told to come again. A restart forgets what was seen: to the engine a repeat
+//! changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use carillon_actors::channel::{BadPost, News, Receipt, ReceiptPost};
+use carillon_actors::engine::Engine;
+use carillon_actors::model::App;
+use carillon_sdk::Vendor;
+use metrics::counter;
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+/// Posts whose receipts are being acted upon.
+const UNDER_WAY_MAX: usize = 1_024;
+/// Receipts remembered, in each of two generations: 32 bytes each with what holds them.
+const SEEN_MAX: usize = 65_536;
+
+pub struct Ingress {
+    seats: Arc<Semaphore>,
+    seen: Mutex<Seen>,
+}
+
+/// Why a post is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turned {
+    /// No app's address.
+    Unknown,
+    Forged,
+    Unreadable,
+    /// As many are under way as may be: the vendor sends it again.
+    Full,
+}
+
+#[derive(Default)]
+struct Seen {
+    now: HashSet<[u8; 16]>,
+    before: HashSet<[u8; 16]>,
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self { seats: Arc::new(Semaphore::new(UNDER_WAY_MAX)), seen: Mutex::default() }
+    }
+}
+
+impl Ingress {
+    /// Takes a post, and says whose words to thank in. What follows from it goes on afterwards.
+    pub fn take(&self, engine: &Engine, secret: &str, post: &ReceiptPost) -> Result<Vendor, Turned> {
+        let (app, vendor) = engine.channel_of_receipts(secret).ok_or(Turned::Unknown)?;
+        let outcome = self.taken(engine, app, vendor, post);
+        let result = match &outcome {
+            Ok(()) => "taken",
+            Err(Turned::Unknown) => "unknown",
+            Err(Turned::Forged) => "forged",
+            Err(Turned::Unreadable) => "unreadable",
+            Err(Turned::Full) => "full",
+        };
+        counter!("carillon_vendor_receipt_posts_total", "vendor" => vendor.as_str(), "result" => result)
+            .increment(1);
+        outcome.map(|()| vendor)
+    }
+
+    fn taken(&self, engine: &Engine, app: App, vendor: Vendor, post: &ReceiptPost) -> Result<(), Turned> {
+        let receipts = engine.read_receipts(app, vendor, post).map_err(|error| match error {
+            BadPost::Forged => Turned::Forged,
+            BadPost::Unreadable => Turned::Unreadable,
+            BadPost::Unknown => Turned::Unknown,
+        })?;
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Turned::Full)?;
+        let fresh = self.seen.lock().fresh(app, vendor, receipts);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        for receipt in &fresh {
+            let news = receipt.news.name();
+            counter!("carillon_vendor_receipts_total", "vendor" => vendor.as_str(), "news" => news)
+                .increment(1);
+        }
+        let engine = engine.clone();
+        actix_rt::spawn(async move {
+            if let Err(error) = engine.vendor_receipts(app, vendor, fresh).await {
+                tracing::warn!(%vendor, %error, "a vendor's receipts are lost");
+            }
+            drop(seat);
+        });
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// Those that were not seen before, each once.
+    fn fresh(&mut self, app: App, vendor: Vendor, receipts: Vec<Receipt>) -> Vec<Receipt> {
+        let mut fresh = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            let mark = mark(app, vendor, &receipt);
+            if self.before.contains(&mark) || !self.now.insert(mark) {
+                continue;
+            }
+            if self.now.len() >= SEEN_MAX {
+                self.before = std::mem::take(&mut self.now);
+            }
+            fresh.push(receipt);
+        }
+        fresh
+    }
+}
+
+/// What tells a receipt from another: message, token and what is said; not when.
+fn mark(app: App, vendor: Vendor, receipt: &Receipt) -> [u8; 16] {
+    let code = match &receipt.news {
+        News::Refused { code } | News::Noted { code } => code.as_str(),
+        News::Delivered | News::Clicked | News::Dead { .. } => "",
+    };
+    let named = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mut digest = Sha256::new();
+    digest.update(app.0.to_be_bytes());
+    digest.update([vendor as u8]);
+    for part in [&named(&receipt.param), &named(&receipt.vendor_id), &named(&receipt.token)] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    digest.update(receipt.news.name());
+    digest.update(code);
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.finalize()[..16]);
+    short
+}
+
+/// Every series at 0, so that a rate has a beginning.
+pub fn begin_metrics() {
+    for vendor in Vendor::ALL.map(Vendor::as_str) {
+        for result in ["taken", "unknown", "forged", "unreadable", "full"] {
+            counter!("carillon_vendor_receipt_posts_total", "vendor" => vendor, "result" => result)
+                .absolute(0);
+        }
+        for news in ["delivered", "clicked", "dead", "refused", "noted"] {
+            counter!("carillon_vendor_receipts_total", "vendor" => vendor, "news" => news).absolute(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt(token: &str, news: News) -> Receipt {
+        Receipt {
+            param: Some("p".to_owned()),
+            vendor_id: None,
+            token: Some(token.to_owned()),
+            news,
+            at: None,
+        }
+    }
+
+    #[test]
+    fn a_receipt_that_comes_twice_is_one() {
+        let mut seen = Seen::default();
+        let both = vec![receipt("a", News::Delivered), receipt("a", News::Clicked)];
+        assert_eq!(seen.fresh(App(1), Vendor::Xiaomi, both.clone()).len(), 2);
+        assert!(seen.fresh(App(1), Vendor::Xiaomi, both.clone()).is_empty());
+        assert_eq!(seen.fresh(App(2), Vendor::Xiaomi, both.clone()).len(), 2, "another app's");
+        assert_eq!(seen.fresh(App(1), Vendor::Meizu, both).len(), 2, "another vendor's");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_newest() {
+        let mut seen = Seen::default();
+        for at in 0..2 * SEEN_MAX {
+            seen.fresh(App(1), Vendor::Oppo, vec![receipt(&at.to_string(), News::Delivered)]);
+        }
+        assert!(seen.now.len() + seen.before.len() <= 2 * SEEN_MAX);
+        let last = (2 * SEEN_MAX - 1).to_string();
+        assert!(seen.fresh(App(1), Vendor::Oppo, vec![receipt(&last, News::Delivered)]).is_empty());
+    }
+}
