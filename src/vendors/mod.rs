@@ -2,16 +2,21 @@
 //! (its words in ours), `credential` (what it wants to be shown), `call` (the two over HTTP). The
 //! first three are pure. docs/vendors.md is the manual; limits and codes have their source beside them.
 
+mod apns;
 mod content;
+mod fcm;
 mod given;
 mod halves;
 mod ingress;
+mod jws;
+mod meizu;
 mod oppo;
 mod quiet;
 mod receipts;
 mod shown;
 mod transport;
 mod vivo;
+mod webpush;
 mod xiaomi;
 
 use std::sync::Arc;
@@ -54,6 +59,10 @@ impl Gateways for Protocols {
     fn open(&self, vendor: Vendor, setup: &Setup) -> Result<Arc<dyn Gateway>, Invalid> {
         let clock = self.clock.clone();
         Ok(match vendor {
+            Vendor::Apns => Arc::new(apns::Apns::open(clock, setup)?),
+            Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
+            Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
+            Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
             Vendor::Oppo => Arc::new(oppo::Oppo::open(clock, setup)?),
             Vendor::Vivo => Arc::new(vivo::Vivo::open(clock, setup)?),
             Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
