@@ -66,9 +66,9 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Register),
         4 => one().prop_map(Event::Push),
         4 => one().prop_map(Event::Token),
-        6 => (
+        14 => (
             prop::sample::select(vec![Lane::Normal, Lane::Bulk]),
-            prop::sample::select(vec![Said::Taken, Said::Again, Said::Refused, Said::Dead, Said::Nothing]),
+            prop::sample::select(vec![Said::Taken, Said::Taken, Said::Again, Said::Refused, Said::Dead, Said::Nothing]),
         )
             .prop_map(|(lane, said)| Event::Carry(lane, said)),
         2 => (one(), one()).prop_map(|(which, device)| Event::Receipt(which, device)),
@@ -103,7 +103,9 @@ impl World {
         let bench = Bench::new(On::Memory);
         let app = bench.app("shop");
         bench.set_up(app, Vendor::Fcm);
-        let devices = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
+        let devices: Vec<_> = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
+        bench.token(devices[0], Vendor::Fcm, "of d0");
+        bench.token(devices[1], Vendor::Fcm, "of d1");
         Self { bench, app, devices, messages: Vec::new(), tasks: Vec::new(), channel: None, tokens: 0 }
     }
 

@@ -31,7 +31,7 @@ impl Bench {
         wait(self.store().change(app, vec![change], None::<Audit>, None)).unwrap();
     }
 
-    fn token(&self, device: Device, vendor: Vendor, token: &str) {
+    pub(super) fn token(&self, device: Device, vendor: Vendor, token: &str) {
         wait(self.store().vendor_token(device, vendor, token, By::Device)).unwrap();
     }
 
