@@ -53,6 +53,7 @@ fn every_line_of_the_manual_is_understood() {
         "carillon vendor remove honor",
         "carillon settings set --route vendor-after --vendor-after 20 --fallback none",
         "carillon curl POST /v1/pushes -d {} --show",
+        "carillon lab --lenient --base-port 7100 --control-port 7099 --out lab --receipts-ca-file c.pem --json",
         "carillon config check c.toml",
         "carillon config print c.toml --show-origin --json",
         "carillon version --json",

@@ -16,6 +16,7 @@ mod crash;
 mod devices;
 mod events;
 mod idempotency;
+mod laboratory;
 mod lifecycle;
 mod manners;
 mod mpaas;
