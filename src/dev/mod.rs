@@ -77,6 +77,7 @@ async fn serve(args: &Args, dir: &DataDir, config: &Config) -> Result<(), Failur
         device_certificate: Some(certificate),
         ca_pem: Some(made.ca_pem),
         panics: true,
+        vendors_are_here: true,
         any_port: true,
         ..Setup::default()
     };

@@ -3,7 +3,6 @@
 //! first three are pure. docs/vendors.md is the manual; limits and codes have their source beside them.
 
 mod ingress;
-mod quiet;
 mod receipts;
 mod transport;
 
@@ -16,17 +15,15 @@ use carillon_actors::channel::{BadPost, Gateway, Gateways, Invalid, Receipt, Rec
 use carillon_actors::clock::Clock;
 use carillon_sdk::{Timestamp, Vendor};
 
-use crate::config;
-
 pub use self::ingress::{Ingress, Turned, begin_metrics};
-pub use self::quiet::Quiet;
 pub use self::receipts::thanks;
 pub use self::transport::{Answer, Call, Fault, Transport};
 
-/// Lets the engine speak to vendors.
-pub fn open(engine: &Engine, config: &config::Vendors, works: Arc<dyn channel::Works>) {
+/// Lets the engine speak to vendors, which reach the API at `public_url`, if they do.
+pub fn open(engine: &Engine, public_url: Option<&str>) {
     let protocols = Arc::new(Protocols::new(engine.clock().clone()));
-    let receipts_url = config.public_url.as_ref().map(|base| format!("{base}/v1/vendor-receipts"));
+    let receipts_url = public_url.map(|base| format!("{base}/v1/vendor-receipts"));
+    let works = Arc::new(engine.store().clone());
     engine.open_channels(protocols, works, channel::Config { receipts_url });
 }
 
