@@ -42,14 +42,14 @@ pub fn parse_url(text: &str) -> Result<Url, Refusal> {
 }
 
 /// The address, when the host is one in whatever notation: the parser has made it canonical.
-pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
 }
 
 /// Whether an address may be called.
-pub(super) fn check(address: IpAddr, allow: &[IpNet]) -> Result<(), Refusal> {
+pub(crate) fn check(address: IpAddr, allow: &[IpNet]) -> Result<(), Refusal> {
     let embedded = embedded(address);
     let is_allowed = |address: &IpAddr| allow.iter().any(|net| net.contains(address));
     if is_allowed(&address) || embedded.as_ref().is_some_and(is_allowed) {

@@ -7,7 +7,7 @@
 //! ```
 
 mod gateway;
-mod guard;
+pub(crate) mod guard;
 
 use std::sync::Arc;
 

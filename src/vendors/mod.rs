@@ -2,9 +2,16 @@
 //! (its words in ours), `credential` (what it wants to be shown), `call` (the two over HTTP). The
 //! first three are pure. docs/vendors.md is the manual; limits and codes have their source beside them.
 
+mod apns;
+mod content;
+mod fcm;
+mod given;
 mod ingress;
+mod jws;
+mod meizu;
 mod receipts;
 mod transport;
+mod webpush;
 
 use std::sync::Arc;
 
@@ -42,9 +49,16 @@ impl Protocols {
 
 impl Gateways for Protocols {
     fn open(&self, vendor: Vendor, setup: &Setup) -> Result<Arc<dyn Gateway>, Invalid> {
-        let _ = (&self.clock, setup);
-        Err(Invalid::new("", format!("{vendor} is not spoken yet")))
+        let clock = self.clock.clone();
+        Ok(match vendor {
+            Vendor::Apns => Arc::new(apns::Apns::open(clock, setup)?),
+            Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
+            Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
+            Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
+            _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
+        })
     }
+
     fn receipts(&self, vendor: Vendor, setup: &Setup, post: &ReceiptPost) -> Result<Vec<Receipt>, BadPost> {
         let now = self.clock.now().as_millis().saturating_add_signed(setup.clock_offset_ms);
         receipts::read(vendor, setup, post, Timestamp::from_millis(now))

@@ -1,11 +1,16 @@
 //! HTTP to a vendor: one client an app and vendor, HTTP/2 where the vendor speaks it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_actors::channel::{Class, Invalid, Refused, Scope, Setup};
 use carillon_sdk::client::{Trust, tls};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method};
+
+use crate::receipts::guard;
 
 /// Of an answer so much is read; no vendor's is longer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -39,7 +44,8 @@ pub struct Answer {
 /// No answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// `connect`, `timeout`, `broken` (the connection, under way) or `too_long`.
+    /// `connect`, `timeout`, `broken` (the connection, under way), `too_long`, or `forbidden`: the name
+    /// leads where nothing is called.
     pub code: &'static str,
     pub why: String,
     /// The request may have reached the vendor.
@@ -49,24 +55,37 @@ pub struct Fault {
 impl Transport {
     /// HTTP/2 or 1.1, as the vendor wishes.
     pub fn new(setup: &Setup) -> Result<Self, Invalid> {
-        Self::build(setup, None, false)
+        Self::build(setup, None, false, false)
+    }
+
+    /// The same, to addresses of the public internet alone: for URLs that devices name.
+    pub fn guarded(setup: &Setup) -> Result<Self, Invalid> {
+        Self::build(setup, None, false, true)
     }
 
     /// HTTP/2 alone, with a certificate of ours where the vendor knows us by one (PEM: chain and key).
     pub fn http2(setup: &Setup, identity: Option<&str>) -> Result<Self, Invalid> {
-        Self::build(setup, identity, true)
+        Self::build(setup, identity, true, false)
     }
 
-    fn build(setup: &Setup, identity: Option<&str>, only_http2: bool) -> Result<Self, Invalid> {
+    fn build(
+        setup: &Setup,
+        identity: Option<&str>,
+        only_http2: bool,
+        is_guarded: bool,
+    ) -> Result<Self, Invalid> {
         let trust = setup.ca_pem.clone().map_or(Trust::Web, Trust::Pem);
         let ca = |error: tls::Error| Invalid::new("/ca_pem", error.to_string());
-        let tls = match identity {
+        let mut tls = match identity {
             None => tls::config(&trust).map_err(ca)?,
             Some(pem) => tls::config_as(&trust, pem).map_err(|error| match error {
                 tls::Error::Identity(_) => Invalid::new("/credential", error.to_string()),
                 other => ca(other),
             })?,
         };
+        // reqwest offers no protocol with a configuration that it did not make.
+        let offered: &[&[u8]] = if only_http2 { &[b"h2"] } else { &[b"h2", b"http/1.1"] };
+        tls.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         let mut client = Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("Carillon/", env!("CARGO_PKG_VERSION")))
@@ -79,6 +98,9 @@ impl Transport {
             .http2_adaptive_window(true)
             // An idle connection that a gateway cut is not found by a call.
             .pool_idle_timeout(Duration::from_secs(60));
+        if is_guarded {
+            client = client.dns_resolver(Arc::new(Guarded));
+        }
         if only_http2 {
             client = client.http2_prior_knowledge().pool_idle_timeout(Duration::from_secs(3_600));
         }
@@ -142,8 +164,28 @@ fn fault(error: &reqwest::Error) -> Fault {
     let mut why = code.to_owned();
     let mut cause = error.source();
     while let Some(next) = cause {
+        if next.is::<guard::Refusal>() {
+            return Fault { code: "forbidden", why: next.to_string(), was_written: false };
+        }
         why = format!("{why}: {next}");
         cause = next.source();
     }
     Fault { code, why, was_written }
+}
+
+/// Resolves a name to what may be called. One address that may not refuses all: the name is not to be
+/// trusted with the others.
+struct Guarded;
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            for address in &found {
+                guard::check(address.ip(), &[])?;
+            }
+            let addresses: Addrs = Box::new(found.into_iter());
+            Ok(addresses)
+        })
+    }
 }

@@ -1,0 +1,121 @@
+//! Apple over HTTP/2: a stream a token, all at a time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use carillon_actors::channel::{Access, Gateway, Invalid, Manners, Outcome, Parcel, Refused, Setup};
+use carillon_actors::clock::Clock;
+use carillon_sdk::Timestamp;
+use futures_util::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
+use reqwest::Method;
+
+use super::answers;
+use super::credential::Credential;
+use super::mapping::{self, Content};
+use crate::vendors::{Answer, Call, Fault, Transport};
+
+pub(in crate::vendors) struct Apns(Arc<Inner>);
+
+struct Inner {
+    credential: Credential,
+    setup: Setup,
+    clock: Clock,
+    /// With its number: whoever finds it spent puts a new one in its place, once.
+    transport: Mutex<(u64, Transport)>,
+}
+
+impl Apns {
+    pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
+        let credential = Credential::read(setup)?;
+        let transport = Transport::http2(setup, credential.identity())?;
+        let setup = setup.clone();
+        Ok(Self(Arc::new(Inner { credential, setup, clock, transport: Mutex::new((0, transport)) })))
+    }
+}
+
+impl Gateway for Apns {
+    fn manners(&self) -> Manners {
+        // Streams of one connection; Apple tells how many it takes, which is about a thousand.
+        Manners { batch_max: 1, in_flight_max: 500, rate: (2_000, 50, 9_000), is_idempotent: true }
+    }
+
+    fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {
+        let access = self.0.credential.access(self.0.clock.now());
+        Box::pin(std::future::ready(access))
+    }
+
+    fn send(&self, access: Access, parcel: Parcel) -> BoxFuture<'static, Vec<Outcome>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let credential = &inner.credential;
+            match mapping::content(&parcel, &credential.bundle_id, credential.offset_ms) {
+                Ok(content) => {
+                    let content = Arc::new(content);
+                    let one = |address: &carillon_actors::channel::Address| {
+                        let id = mapping::id(&parcel.message, &address.token);
+                        inner.one(&access, &content, address.token.clone(), id)
+                    };
+                    join_all(parcel.to.iter().map(one)).await
+                }
+                Err(refused) => vec![refused.into(); parcel.to.len()],
+            }
+        })
+    }
+
+    fn ends_at(&self) -> Option<Timestamp> {
+        self.0.credential.ends_at()
+    }
+}
+
+impl Inner {
+    async fn one(&self, access: &Access, content: &Content, token: String, id: String) -> Outcome {
+        let (number, transport) = self.transport.lock().clone();
+        let outcome = self.call(&transport, access, content, &token, &id).await;
+        let is_other_key =
+            matches!(&outcome, Outcome::Refused(refused) if refused.code == answers::OTHER_KEY);
+        if !is_other_key {
+            return outcome;
+        }
+        // Apple binds a connection to the key of its first request.
+        match self.renew(number) {
+            Ok(transport) => self.call(&transport, access, content, &token, &id).await,
+            Err(_) => outcome,
+        }
+    }
+
+    fn renew(&self, number: u64) -> Result<Transport, Invalid> {
+        let mut current = self.transport.lock();
+        if current.0 == number {
+            *current = (number + 1, Transport::http2(&self.setup, self.credential.identity())?);
+        }
+        Ok(current.1.clone())
+    }
+
+    async fn call(
+        &self,
+        transport: &Transport,
+        access: &Access,
+        content: &Content,
+        token: &str,
+        id: &str,
+    ) -> Outcome {
+        let mut headers = content.headers.clone();
+        headers.push(("apns-id", id.to_owned()));
+        if !access.token().is_empty() {
+            headers.push(("authorization", format!("bearer {}", access.token())));
+        }
+        let token = percent_encoding::utf8_percent_encode(token, percent_encoding::NON_ALPHANUMERIC);
+        let call = Call {
+            method: Method::POST,
+            url: format!("{}/3/device/{token}", self.credential.host),
+            headers,
+            body: Bytes::from(content.payload.clone()),
+        };
+        let answer: Result<Answer, Fault> = transport.call(call).await;
+        match answer {
+            Ok(answer) => answers::read(&answer, content.degraded.clone()),
+            Err(fault) => Refused::from(fault).into(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What Apple wants to be shown: a token signed by the team's key, or a certificate.
+
+use carillon_actors::channel::{Access, Class, Invalid, Refused, Scope, Setup};
+use carillon_sdk::{Timestamp, Ttl};
+use serde_json::json;
+
+use super::certificate;
+use crate::vendors::given;
+use crate::vendors::jws::Signer;
+
+const PRODUCTION: &str = "https://api.push.apple.com";
+const SANDBOX: &str = "https://api.sandbox.push.apple.com";
+
+/// A token is refused when it is older than an hour, and so is a second one within 20 minutes.
+const LIFE: Ttl = Ttl::from_secs(3_600);
+const RENEW: Ttl = Ttl::from_secs(3_000);
+const REST: Ttl = Ttl::from_secs(1_200);
+
+pub(super) struct Credential {
+    pub(super) bundle_id: String,
+    pub(super) host: String,
+    pub(super) offset_ms: i64,
+    proof: Proof,
+}
+
+enum Proof {
+    Key { signer: Signer, key_id: String, team_id: String },
+    Certificate { pem: String, ends_at: Timestamp },
+}
+
+impl Credential {
+    pub(super) fn read(setup: &Setup) -> Result<Self, Invalid> {
+        let environment = given::maybe(setup, "settings", "environment")?.unwrap_or("production");
+        let default = match environment {
+            "production" => PRODUCTION,
+            "sandbox" => SANDBOX,
+            _ => return Err(Invalid::new("/settings/environment", "`production` or `sandbox`")),
+        };
+        let proof = match given::maybe(setup, "credential", "certificate_pem")? {
+            Some(pem) => {
+                let ends_at = certificate::ends_at(pem).ok_or_else(|| {
+                    Invalid::new("/credential/certificate_pem", "no certificate that can be read")
+                })?;
+                Proof::Certificate { pem: pem.to_owned(), ends_at }
+            }
+            None => Proof::Key {
+                signer: Signer::p256(given::text(setup, "credential", "key_p8")?, "/credential/key_p8")?,
+                key_id: given::text(setup, "credential", "key_id")?.to_owned(),
+                team_id: given::text(setup, "credential", "team_id")?.to_owned(),
+            },
+        };
+        Ok(Self {
+            bundle_id: given::text(setup, "settings", "bundle_id")?.to_owned(),
+            host: given::host(setup, "send", default)?,
+            offset_ms: setup.clock_offset_ms,
+            proof,
+        })
+    }
+
+    /// Chain and key, when Apple knows us by a certificate.
+    pub(super) fn identity(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Key { .. } => None,
+            Proof::Certificate { pem, .. } => Some(pem),
+        }
+    }
+
+    pub(super) fn ends_at(&self) -> Option<Timestamp> {
+        match self.proof {
+            Proof::Key { .. } => None,
+            Proof::Certificate { ends_at, .. } => Some(ends_at),
+        }
+    }
+
+    /// A token made now; one of ours for all connections.
+    pub(super) fn access(&self, now: Timestamp) -> Result<Access, Refused> {
+        let Proof::Key { signer, key_id, team_id } = &self.proof else { return Ok(Access::none()) };
+        let issued = given::theirs(now, self.offset_ms).as_secs();
+        let header = json!({"alg": "ES256", "kid": key_id});
+        let token = signer.sign(&header, &json!({"iss": team_id, "iat": issued})).map_err(|unsigned| {
+            Refused::new(Class::Retry, Scope::App, "unsigned").because(unsigned.to_string())
+        })?;
+        let mut access = Access::new(token);
+        access.renew_at = Some(now + RENEW);
+        access.ends_at = Some(now + LIFE);
+        access.not_again_before = Some(now + REST);
+        Ok(access)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    use serde_json::Value;
+
+    use super::*;
+
+    pub(in crate::vendors::apns) fn setup(key_p8: &str) -> Setup {
+        Setup {
+            credential: json!({"key_p8": key_p8, "key_id": "ABCDE12345", "team_id": "TEAM123456"}),
+            settings: json!({"bundle_id": "com.example.bank"}),
+            hosts: BTreeMap::new(),
+            ca_pem: None,
+            clock_offset_ms: 0,
+            receipts_url: None,
+        }
+    }
+
+    #[test]
+    fn the_token_is_in_the_strict_form_and_by_apples_clock() {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let setup = Setup { clock_offset_ms: -5_000, ..setup(&pair.serialize_pem()) };
+        let now = Timestamp::from_millis(1_764_000_000_000);
+        let access = Credential::read(&setup).unwrap().access(now).unwrap();
+        let parts: Vec<_> = access.token().split('.').collect();
+        let json =
+            |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
+        assert_eq!(json(parts[0]), json!({"alg": "ES256", "kid": "ABCDE12345"}));
+        assert_eq!(json(parts[1]), json!({"iss": "TEAM123456", "iat": 1_763_999_995}));
+        let signature = URL_SAFE_NO_PAD.decode(parts[2]).unwrap();
+        assert_eq!(signature.len(), 64, "r and s, no DER");
+        let signed = format!("{}.{}", parts[0], parts[1]);
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key_raw())
+            .verify(signed.as_bytes(), &signature)
+            .unwrap();
+        let minutes = |at: Option<Timestamp>| at.unwrap().since(now).as_millis() / 60_000;
+        assert_eq!(minutes(access.renew_at), 50);
+        assert_eq!(minutes(access.ends_at), 60);
+        assert_eq!(minutes(access.not_again_before), 20);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_and_not_quoted() {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let good = setup(&pair.serialize_pem());
+        let environment =
+            Setup { settings: json!({"bundle_id": "b", "environment": "staging"}), ..good.clone() };
+        let host = Setup { hosts: [("send".to_owned(), "apple".to_owned())].into(), ..good.clone() };
+        let bundle = Setup { settings: json!({}), ..good };
+        for (setup, pointer) in [
+            (setup("planted-secret"), "/credential/key_p8"),
+            (environment, "/settings/environment"),
+            (host, "/hosts/send"),
+            (bundle, "/settings/bundle_id"),
+        ] {
+            let invalid = Credential::read(&setup).err().unwrap();
+            assert_eq!(invalid.pointer, pointer);
+            assert!(!invalid.to_string().contains("planted-secret"));
+        }
+    }
+}

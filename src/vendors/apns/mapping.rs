@@ -1,0 +1,197 @@
+//! Our message in Apple's words: headers and payload of one request. "Generating a remote
+//! notification" and "Starting and updating Live Activities" are the documents.
+
+use carillon_actors::channel::{Activity, Options, Parcel, Refused};
+use carillon_actors::model::Message;
+use carillon_sdk::Vendor;
+use carillon_sdk::vendor::Level;
+use carillon_sdk::wire::Lane;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::vendors::{content, given};
+
+/// Bytes.
+const PAYLOAD_MAX: usize = 4_096;
+const COLLAPSE_MAX: usize = 64;
+/// Thirty days: so long Apple keeps one for a device that is away.
+const KEPT_S_MAX: u64 = 2_592_000;
+
+/// What all tokens of a parcel get, but for the path and `apns-id`.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) payload: Vec<u8>,
+    pub(super) degraded: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Alert,
+    Background,
+    LiveActivity,
+}
+
+pub(super) fn content(parcel: &Parcel, bundle_id: &str, offset_ms: i64) -> Result<Content, Refused> {
+    let (message, options) = (&*parcel.message, &*parcel.options);
+    let transparent = content::transparent(options, Vendor::Apns);
+    let kind = match &options.live_activity {
+        Some(_) => Kind::LiveActivity,
+        None if message.silent || transparent.is_some() => Kind::Background,
+        None => Kind::Alert,
+    };
+    let mut degraded = Vec::new();
+    let mut root = custom(message, transparent, &mut degraded);
+    let aps = match &options.live_activity {
+        Some(activity) => self::activity(message, activity, &mut degraded)?,
+        None if kind == Kind::Background => json!({"content-available": 1}),
+        None => notification(message, options)?,
+    };
+    root.insert("aps".to_owned(), aps);
+    let payload = Value::Object(root).to_string().into_bytes();
+    if payload.len() > PAYLOAD_MAX {
+        return Err(given::unfit("payload_too_large", "Apple takes 4096 bytes"));
+    }
+    Ok(Content { headers: headers(parcel, kind, bundle_id, offset_ms), payload, degraded })
+}
+
+/// The same each time for a message and a token: Apple drops the repeat.
+pub(super) fn id(message: &Message, token: &str) -> String {
+    Uuid::new_v5(&Uuid::from_bytes(*message.id.as_bytes()), token.as_bytes()).hyphenated().to_string()
+}
+
+fn headers(parcel: &Parcel, kind: Kind, bundle_id: &str, offset_ms: i64) -> Vec<(&'static str, String)> {
+    let message = &parcel.message;
+    let (name, suffix) = match kind {
+        Kind::Alert => ("alert", ""),
+        Kind::Background => ("background", ""),
+        Kind::LiveActivity => ("liveactivity", ".push-type.liveactivity"),
+    };
+    // 5 lets the phone wait for a good moment. A Live Activity has a budget for 10, and none for 5.
+    let is_urgent = match kind {
+        Kind::Background => false,
+        Kind::LiveActivity => message.lane == Lane::High,
+        Kind::Alert => message.lane != Lane::Bulk && parcel.options.level != Some(Level::Passive),
+    };
+    let left_s = content::left_s(parcel);
+    let expires_s = match left_s {
+        // Once, and not kept.
+        0 => 0,
+        left => given::theirs(parcel.now, offset_ms).as_secs() + left.min(KEPT_S_MAX),
+    };
+    let mut headers = vec![
+        ("apns-topic", format!("{bundle_id}{suffix}")),
+        ("apns-push-type", name.to_owned()),
+        ("apns-priority", if is_urgent { "10" } else { "5" }.to_owned()),
+        ("apns-expiration", expires_s.to_string()),
+    ];
+    if let Some(key) = message.collapse_key.as_deref().filter(|key| !key.is_empty()) {
+        let is_plain = key.len() <= COLLAPSE_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
+        let id = if is_plain { key.to_owned() } else { content::digest(key, 43) };
+        headers.push(("apns-collapse-id", id));
+    }
+    headers
+}
+
+/// What stands at the root beside `aps`.
+fn custom(
+    message: &Message,
+    transparent: Option<&Value>,
+    degraded: &mut Vec<&'static str>,
+) -> Map<String, Value> {
+    let mut root = content::data(message);
+    match transparent {
+        None => {}
+        Some(Value::Object(fields)) => root.extend(fields.clone()),
+        Some(other) => _ = root.insert("payload".to_owned(), other.clone()),
+    }
+    // That name is Apple's.
+    if root.remove("aps").is_some() {
+        degraded.push("data");
+    }
+    if let Some(uri) = &message.uri {
+        root.entry("uri").or_insert_with(|| json!(uri));
+    }
+    if let Some(image) = message.look.as_ref().and_then(|look| look.image_url.as_ref()) {
+        root.entry("image_url").or_insert_with(|| json!(image));
+    }
+    root.insert(content::ID.to_owned(), json!(message.id.to_string()));
+    root
+}
+
+fn notification(message: &Message, options: &Options) -> Result<Value, Refused> {
+    let alert = alert(message, options.subtitle.as_deref());
+    if alert.is_empty() && options.badge.is_none() && options.sound.is_none() {
+        return Err(given::unfit("nothing_to_show", "an alert needs a title, a body, a badge or a sound"));
+    }
+    let mut aps = Map::new();
+    if !alert.is_empty() {
+        aps.insert("alert".to_owned(), Value::Object(alert));
+    }
+    let has_image = message.look.as_ref().is_some_and(|look| look.image_url.is_some());
+    let level = options.level.map(|level| serde_json::to_value(level).unwrap_or_default());
+    let fields = [
+        ("badge", options.badge.map(|badge| json!(badge))),
+        ("sound", options.sound.as_ref().map(|sound| json!(sound))),
+        ("thread-id", options.thread_id.as_ref().map(|id| json!(id))),
+        ("category", content::word(options, Vendor::Apns).map(|word| json!(word))),
+        ("interruption-level", level),
+        // An image is fetched by the app's extension.
+        ("mutable-content", (options.mutable_content || has_image).then(|| json!(1))),
+    ];
+    aps.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    Ok(Value::Object(aps))
+}
+
+fn alert(message: &Message, subtitle: Option<&str>) -> Map<String, Value> {
+    let fields =
+        [("title", message.title.as_deref()), ("subtitle", subtitle), ("body", message.body.as_deref())];
+    let fields = fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text?))));
+    fields.collect()
+}
+
+fn activity(
+    message: &Message,
+    activity: &Activity,
+    degraded: &mut Vec<&'static str>,
+) -> Result<Value, Refused> {
+    let event = activity.event.as_deref().unwrap_or("update");
+    let alert = alert(message, None);
+    let is_start = event == "start";
+    match event {
+        "update" | "end" => {}
+        "start" if activity.attributes.is_none() || activity.attributes_type.is_none() => {
+            return Err(given::unfit("activity_attributes", "a start needs attributes and their type"));
+        }
+        "start" if alert.is_empty() => {
+            return Err(given::unfit("activity_alert", "a start needs a title or a body"));
+        }
+        "start" => {}
+        _ => return Err(given::unfit("activity_event", "an activity is started, updated or ended")),
+    }
+    let state = activity.content_state.clone();
+    if state.is_none() && event == "update" {
+        return Err(given::unfit("activity_state", "an update needs a content state"));
+    }
+    // An activity that was ended is not stale, and one that goes on is not dismissed.
+    if event != "end" && activity.dismissal_date_s.is_some() {
+        degraded.push("live_activity");
+    }
+    let fields = [
+        // Apple drops what is older than what it has: the order of acceptance, not of sending.
+        ("timestamp", Some(json!(message.accepted_at.as_secs()))),
+        ("event", Some(json!(event))),
+        ("content-state", Some(state.unwrap_or_else(|| json!({})))),
+        ("stale-date", activity.stale_date_s.map(|date| json!(date))),
+        ("dismissal-date", activity.dismissal_date_s.filter(|_| event == "end").map(|date| json!(date))),
+        ("attributes-type", activity.attributes_type.as_ref().filter(|_| is_start).map(|name| json!(name))),
+        ("attributes", activity.attributes.clone().filter(|_| is_start)),
+        ("alert", (!alert.is_empty()).then_some(Value::Object(alert))),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Ok(Value::Object(fields.collect()))
+}
+
+#[cfg(test)]
+#[path = "mapping_tests.rs"]
+mod tests;
