@@ -8,6 +8,8 @@ mod fcm;
 mod given;
 mod ingress;
 mod jws;
+#[cfg(test)]
+mod manual;
 mod meizu;
 mod receipts;
 mod transport;
