@@ -6,22 +6,25 @@ mod apns;
 mod content;
 mod fcm;
 mod given;
+mod halves;
 mod ingress;
 mod jws;
 #[cfg(test)]
 mod manual;
 mod meizu;
+mod oppo;
 mod receipts;
+mod shown;
 mod transport;
+mod vivo;
 mod webpush;
+mod xiaomi;
 
 use std::sync::Arc;
 
-use carillon_actors::channel;
-use carillon_actors::engine::Engine;
-
-use carillon_actors::channel::{BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
+use carillon_actors::channel::{self, BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
 use carillon_actors::clock::Clock;
+use carillon_actors::engine::Engine;
 use carillon_sdk::{Timestamp, Vendor};
 
 pub use self::ingress::{Ingress, Turned, begin_metrics};
@@ -57,6 +60,9 @@ impl Gateways for Protocols {
             Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
             Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
             Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
+            Vendor::Oppo => Arc::new(oppo::Oppo::open(clock, setup)?),
+            Vendor::Vivo => Arc::new(vivo::Vivo::open(clock, setup)?),
+            Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
             _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
         })
     }
