@@ -6,9 +6,14 @@ mod apns;
 mod content;
 mod fcm;
 mod given;
+mod harmony;
+mod honor;
+mod huawei;
 mod ingress;
 mod jws;
 mod meizu;
+mod oauth;
+mod pushkit;
 mod quiet;
 mod receipts;
 mod transport;
@@ -56,6 +61,9 @@ impl Gateways for Protocols {
         Ok(match vendor {
             Vendor::Apns => Arc::new(apns::Apns::open(clock, setup)?),
             Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
+            Vendor::Huawei => Arc::new(huawei::Huawei::open(clock, setup)?),
+            Vendor::HarmonyOs => Arc::new(harmony::Harmony::open(clock, setup)?),
+            Vendor::Honor => Arc::new(honor::Honor::open(clock, setup)?),
             Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
             Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
             _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
