@@ -6,6 +6,7 @@ mod apns;
 mod content;
 mod fcm;
 mod given;
+mod halves;
 mod harmony;
 mod honor;
 mod huawei;
@@ -13,11 +14,15 @@ mod ingress;
 mod jws;
 mod meizu;
 mod oauth;
+mod oppo;
 mod pushkit;
 mod quiet;
 mod receipts;
+mod shown;
 mod transport;
+mod vivo;
 mod webpush;
+mod xiaomi;
 
 use std::sync::Arc;
 
@@ -66,7 +71,9 @@ impl Gateways for Protocols {
             Vendor::Honor => Arc::new(honor::Honor::open(clock, setup)?),
             Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
             Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
-            _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
+            Vendor::Oppo => Arc::new(oppo::Oppo::open(clock, setup)?),
+            Vendor::Vivo => Arc::new(vivo::Vivo::open(clock, setup)?),
+            Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
         })
     }
 

@@ -32,5 +32,6 @@ mod supervision;
 mod templates;
 mod tenancy;
 mod tidy;
+mod tokens;
 mod transports;
 mod users;

@@ -125,6 +125,16 @@ impl OfApp {
         self.devices.write().hold(ordinal, Held { vendor, hash, at });
     }
 
+    /// Which device has this token.
+    #[must_use]
+    pub(in crate::store) fn holder(&self, vendor: Vendor, token: &str) -> Option<u32> {
+        let hash = self.hash(vendor, token);
+        let devices = self.devices.read();
+        let holder = devices.holders.get(&hash).copied()?;
+        let held = devices.entry(holder)?.held(vendor)?;
+        (held.hash == hash).then_some(holder)
+    }
+
     /// Whether it is this token that the device has.
     #[must_use]
     pub(in crate::store) fn has_token(&self, ordinal: u32, vendor: Vendor, token: &str) -> bool {
@@ -134,6 +144,22 @@ impl OfApp {
     #[must_use]
     pub(in crate::store) fn held(&self, ordinal: u32, vendor: Vendor) -> Option<Held> {
         self.devices.read().entry(ordinal)?.held(vendor)
+    }
+
+    /// The device that has a token.
+    #[must_use]
+    pub(in crate::store) fn token_holder(&self, vendor: Vendor, token: &str) -> Option<u32> {
+        let hash = self.hash(vendor, token);
+        let devices = self.devices.read();
+        let ordinal = devices.holders.get(&hash).copied()?;
+        let held = devices.entry(ordinal)?.held(vendor)?;
+        (held.hash == hash).then_some(ordinal)
+    }
+
+    /// Devices with tokens, in order of their ordinals from `from` on, at most `limit`.
+    #[must_use]
+    pub(in crate::store) fn tokened(&self, vendor: Option<Vendor>, from: u32, limit: usize) -> Vec<u32> {
+        self.devices.read().index.with_tokens(vendor, from, limit)
     }
 
     /// The vendors of which the device has a token, in the order of their numbers.
