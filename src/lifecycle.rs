@@ -91,7 +91,7 @@ impl Server {
             .map_err(|error| Failure::of(Code::Internal, &error))?;
         receipts::open(&engine, &config.receipts)
             .map_err(|error| Failure::of(Code::Configuration, &error))?;
-        vendors::open(&engine, &config.vendors, Arc::new(vendors::Quiet));
+        vendors::open(&engine, &config.vendors);
         let doors = Doors::bind(&door_settings(config, &setup)?).map_err(Failure::from_error)?;
         let addresses = device_addresses(config, &doors);
         let tls = setup.http_certificate.as_ref().map(Certificate::server_config).transpose();

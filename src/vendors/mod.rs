@@ -11,7 +11,6 @@ mod ingress;
 mod jws;
 mod meizu;
 mod oppo;
-mod quiet;
 mod receipts;
 mod shown;
 mod transport;
@@ -31,14 +30,14 @@ use carillon_sdk::{Timestamp, Vendor};
 use crate::config;
 
 pub use self::ingress::{Ingress, Turned, begin_metrics};
-pub use self::quiet::Quiet;
 pub use self::receipts::thanks;
 pub use self::transport::{Answer, Call, Fault, Transport};
 
 /// Lets the engine speak to vendors.
-pub fn open(engine: &Engine, config: &config::Vendors, works: Arc<dyn channel::Works>) {
+pub fn open(engine: &Engine, config: &config::Vendors) {
     let protocols = Arc::new(Protocols::new(engine.clock().clone()));
     let receipts_url = config.public_url.as_ref().map(|base| format!("{base}/v1/vendor-receipts"));
+    let works = Arc::new(engine.store().clone());
     engine.open_channels(protocols, works, channel::Config { receipts_url });
 }
 
