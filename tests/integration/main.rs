@@ -36,3 +36,4 @@ mod tidy;
 mod tokens;
 mod transports;
 mod users;
+mod vendors;
