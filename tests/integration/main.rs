@@ -34,3 +34,4 @@ mod tenancy;
 mod tidy;
 mod transports;
 mod users;
+mod vendors;
