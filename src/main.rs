@@ -26,7 +26,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Push(args) => cli::client(cli::push::run(args)),
         Command::Batch(args) => cli::client(cli::batch::run(args)),
-        Command::Device(args) => cli::client(cli::device::run(args)),
+        Command::Device(args) => cli::client(cli::device::run(*args)),
         Command::Message(args) => cli::client(cli::message::run(args)),
         Command::Task(args) => cli::client(cli::task::run(args)),
         Command::Endpoint(args) => cli::client(cli::endpoint::run(args)),

@@ -27,6 +27,7 @@ pub mod schedules;
 pub mod settings;
 pub mod tags;
 pub mod templates;
+pub mod tokens;
 pub mod vendors;
 
 /// The kind of device.

@@ -1,5 +1,7 @@
-//! `carillon device`: a device in the terminal, which prints each message that arrives.
+//! `carillon device`: a device in the terminal, which prints each message that arrives; and what is
+//! known of other devices.
 
+mod tokens;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use carillon_sdk::client::device::{Acks, Error};
 use carillon_sdk::client::{Address, DeviceClient, Options, Trust};
 use carillon_sdk::wire::{GoodbyeReason, Push};
 use carillon_sdk::{DeviceId, Ttl, UserId};
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Code, Failure};
@@ -30,13 +32,19 @@ pub struct Args {
     being: Being,
 }
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
     /// What becomes of a device's messages, as it happens
     Watch(watch::Args),
+    /// The tokens phone makers' channels call a device by, and what was done to them
+    Tokens(tokens::Show),
+    /// Take in the tokens of a file
+    Import(tokens::Import),
+    /// Every token there is
+    Export(tokens::Export),
 }
 
-/// What it takes to be a device.
+/// How to be a device.
 #[derive(Debug, clap::Args)]
 struct Being {
     #[command(flatten)]
@@ -103,6 +111,9 @@ struct Line<'a> {
 
 pub async fn run(args: Args) -> Result<(), Failure> {
     match args.command {
+        Some(Command::Tokens(show)) => show.run().await,
+        Some(Command::Import(import)) => import.run().await,
+        Some(Command::Export(export)) => export.run().await,
         Some(Command::Watch(args)) => watch::run(args).await,
         None => be(args.being).await,
     }

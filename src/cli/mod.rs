@@ -50,8 +50,8 @@ pub enum Command {
     Push(push::Args),
     /// Send a message to many, to each in its own words
     Batch(batch::Args),
-    /// Be a device: print each message that arrives
-    Device(device::Args),
+    /// Be a device: print each message that arrives; or show, import and export devices' tokens
+    Device(Box<device::Args>),
     /// The story of a message: each step, each device
     Message(message::Args),
     /// What happened, one device at a time; with --follow as it happens

@@ -1,4 +1,4 @@
-//! Answers as CSV (RFC 4180), for spreadsheets.
+//! CSV (RFC 4180): answers for spreadsheets, and lines of uploads.
 
 use actix_web::HttpResponse;
 
@@ -18,6 +18,17 @@ pub(super) fn answer(
     }
     let text = writer.into_inner().map_err(|_| Refused::new(Code::Internal))?;
     Ok(HttpResponse::Ok().content_type("text/csv; charset=utf-8").body(text))
+}
+
+/// The cells of one line.
+pub(super) fn cells(text: &str) -> Result<Vec<String>, String> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .buffer_capacity(text.len().max(64))
+        .from_reader(text.as_bytes());
+    let mut record = csv::StringRecord::new();
+    reader.read_record(&mut record).map_err(|error| error.to_string())?;
+    Ok(record.iter().map(str::to_owned).collect())
 }
 
 fn harmless(cell: &str) -> String {

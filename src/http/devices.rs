@@ -12,7 +12,7 @@ use super::rate::party;
 use super::{Code, Refused, State};
 
 /// Longest app version, maker, locale or time zone, in bytes.
-const ATTRIBUTE_BYTES_MAX: usize = 64;
+pub(super) const ATTRIBUTE_BYTES_MAX: usize = 64;
 
 /// With which a device that registers again by itself shows that it is the one.
 const CREDENTIAL_HEADER: &str = "X-Device-Credential";

@@ -40,6 +40,7 @@ mod spool;
 mod stats;
 mod tags;
 mod templates;
+mod tokens;
 mod users;
 mod vendor_receipts;
 mod vendors;

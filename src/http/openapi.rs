@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use super::routes::{Access, Entry, ROUTES};
 use super::{Code, apps, audit, devices, index, keys, messages, pushes, settings, stats, templates, users};
 use super::{analysis, revokes, schedules};
-use super::{audiences, campaigns, endpoints, events, lists, tags};
+use super::{audiences, campaigns, endpoints, events, lists, tags, tokens};
 use super::{vendor_receipts, vendors};
 
 #[derive(OpenApi)]
@@ -63,6 +63,11 @@ use super::{vendor_receipts, vendors};
         tags::list,
         tags::delete,
         tags::members,
+        tokens::read,
+        tokens::set,
+        tokens::withdraw,
+        tokens::import,
+        tokens::export,
         audiences::count,
         campaigns::revoke,
         lists::list,

@@ -11,7 +11,7 @@ use super::{
 };
 use super::{analysis, revokes};
 use super::{audiences, tags};
-use super::{campaigns, lists};
+use super::{campaigns, lists, tokens};
 use super::{endpoints, events};
 use super::{vendor_receipts, vendors};
 
@@ -62,9 +62,12 @@ use Code::{
     CampaignInvalid, CampaignState, CampaignUnknown, CampaignsFull, ListInUse, ListInvalid, ListUnknown,
     ListsFull, PlanBroken, PlanChanged, WatchersFull,
 };
+use Code::{ChannelUnknown, TokenInvalid};
 use Code::{ReceiptForged, ReceiptInvalid, VendorInvalid, VendorOptionsInvalid, VendorUnknown};
 use Code::{RevokeTooLate, TaskUnknown};
 use Code::{RunUnknown, ScheduleInvalid, ScheduleOver, SchedulePast, ScheduleUnknown, SchedulesFull};
+
+const TOKEN: &[Code] = &[DeviceIdInvalid, DeviceUnknown, ChannelUnknown, TokenInvalid];
 
 const PUSH: &[Code] = &[
     TargetInvalid,
@@ -169,6 +172,23 @@ pub(super) const ROUTES: &[Entry] = &[
     entry("PUT", "/v1/users/{id}/tags", Key(Scope::Device), USER_TAGS, || web::put().to(tags::set_user)),
     entry("PATCH", "/v1/users/{id}/tags", Key(Scope::Device), USER_TAGS, || {
         web::patch().to(tags::change_user)
+    }),
+    entry("GET", "/v1/devices/{id}/tokens", Key(Scope::Device), &[DeviceIdInvalid, DeviceUnknown], || {
+        web::get().to(tokens::read)
+    }),
+    entry("PUT", "/v1/devices/{id}/tokens/{channel}", Key(Scope::Device), TOKEN, || {
+        web::put().to(tokens::set)
+    }),
+    entry(
+        "DELETE",
+        "/v1/devices/{id}/tokens/{channel}",
+        Key(Scope::Device),
+        &[DeviceIdInvalid, DeviceUnknown, ChannelUnknown],
+        || web::delete().to(tokens::withdraw),
+    ),
+    entry("GET", "/v1/tokens", Key(Scope::Device), &[QueryInvalid], || web::get().to(tokens::export)),
+    entry("POST", "/v1/tokens/import", Key(Scope::Device), &[QueryInvalid, ListInvalid], || {
+        web::post().to(tokens::import)
     }),
     entry("GET", "/v1/tags", Key(Scope::Read), &[QueryInvalid, CursorInvalid], || web::get().to(tags::list)),
     entry("DELETE", "/v1/tags/{tag}", Key(Scope::Device), &[TagUnknown], || web::delete().to(tags::delete)),

@@ -12,15 +12,19 @@
 //! a quota spent, its clock ahead) is set in the [`World`]. A simulator checks signatures, expiry,
 //! lengths and counts as the vendor does; `lenient` lets through what the documents leave unsure.
 
+mod apns;
 #[cfg(test)]
 mod asking;
 mod capture;
 mod course;
 mod fate;
+mod fcm;
 mod harmony;
 mod honor;
 mod huawei;
 mod issued;
+mod jwt;
+mod keys;
 mod meizu;
 mod oppo;
 mod outbox;
@@ -29,11 +33,14 @@ mod shape;
 mod simulator;
 mod statuses;
 mod vivo;
+mod webpush;
 mod world;
 mod xiaomi;
 
+pub use self::apns::Apns;
 pub use self::capture::{Capture, Captured, Taken};
 pub use self::fate::{Fate, fate_of};
+pub use self::fcm::Fcm;
 pub use self::harmony::Harmony;
 pub use self::honor::Honor;
 pub use self::huawei::Huawei;
@@ -42,5 +49,6 @@ pub use self::oppo::Oppo;
 pub use self::outbox::{Letter, Outbox};
 pub use self::simulator::{Asked, Reply, Simulator};
 pub use self::vivo::Vivo;
+pub use self::webpush::WebPush;
 pub use self::world::{Condition, Quotas, World};
 pub use self::xiaomi::Xiaomi;

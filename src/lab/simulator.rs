@@ -103,6 +103,25 @@ impl Reply {
     }
 
     #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Answer { headers, .. } | Self::Half { headers, .. } | Self::Goaway { headers, .. } => {
+                headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+            }
+            Self::Silence | Self::Cut => None,
+        }
+    }
+
+    /// Empty when nothing is answered.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Self::Answer { body, .. } | Self::Half { body, .. } | Self::Goaway { body, .. } => body,
+            Self::Silence | Self::Cut => &[],
+        }
+    }
+
+    #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         if let Self::Answer { headers, .. } | Self::Half { headers, .. } | Self::Goaway { headers, .. } =
             &mut self

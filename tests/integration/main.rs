@@ -32,6 +32,7 @@ mod supervision;
 mod templates;
 mod tenancy;
 mod tidy;
+mod tokens;
 mod transports;
 mod users;
 mod vendors;

@@ -132,7 +132,7 @@ impl Theirs {
             _ => panic!("which object of theirs is in {path}?"),
         };
         let [(name, id)] = ids;
-        Some(path.replace(name, id).replace("{run}", &self.run))
+        Some(path.replace(name, id).replace("{run}", &self.run).replace("{channel}", "fcm"))
     }
 }
 
@@ -141,6 +141,7 @@ fn body_of(method: &str, path: &str) -> &'static str {
     match (method, path) {
         ("PUT", "/v1/devices/{id}/user") => r#"{"user_id":"ann"}"#,
         ("PUT", "/v1/devices/{id}/tags") => r#"{"tags":["vip"]}"#,
+        ("PUT", "/v1/devices/{id}/tokens/{channel}") => r#"{"token":"ours"}"#,
         ("PATCH", "/v1/devices/{id}/tags") => r#"{"add":["vip"]}"#,
         ("PATCH", "/v1/endpoints/{id}") => r#"{"description":"ours now"}"#,
         ("POST", "/v1/endpoints/{id}/replay") => r#"{"since":1}"#,

@@ -30,6 +30,7 @@ mod schedules;
 mod settings;
 mod tags;
 mod templates;
+mod tokens;
 mod vendors;
 
 pub use events::EventsQuery;
@@ -39,6 +40,7 @@ pub use self::campaigns::CampaignWatch;
 pub use self::lists::ListForm;
 pub use self::revokes::RevokeFrom;
 pub use self::tags::MemberForm;
+pub use self::tokens::{TokenExport, TokenForm};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use carillon_actors::lists::{LINE_BYTES_MAX, Line, Numbered};
 use carillon_actors::order::Named;
 use carillon_sdk::{DeviceId, UserId};
 
+use super::super::csv::cells;
 use super::super::spool::{Items, Split};
 
 /// A JSON object a line.
@@ -44,16 +45,6 @@ pub(super) fn of_csv(reader: impl Read) -> impl FnMut() -> io::Result<Option<Num
             }
         }
     }
-}
-
-fn cells(text: &str) -> Result<Vec<String>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .buffer_capacity(text.len().max(64))
-        .from_reader(text.as_bytes());
-    let mut record = csv::StringRecord::new();
-    reader.read_record(&mut record).map_err(|error| error.to_string())?;
-    Ok(record.iter().map(str::to_owned).collect())
 }
 
 fn columns(cells: &[String]) -> Result<Vec<String>, String> {

@@ -14,6 +14,7 @@ use super::caller::Caller;
 use super::page::{self, Kind, PageQuery};
 use super::spool::Uploaded;
 use super::{Code, Refused, State, devices, users};
+pub(super) use upload::{note, to_the_end};
 
 /// Set a device's tags
 ///

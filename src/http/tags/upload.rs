@@ -73,13 +73,18 @@ pub(super) async fn run(state: &State, job: Job, uploaded: Uploaded) -> Result<M
 }
 
 /// Writes an audit entry, and the request's nonce with it, before what it tells of begins.
-pub(super) async fn note(state: &State, app: App, audit: Audit, nonce: Option<Nonce>) -> Result<(), Refused> {
+pub(in crate::http) async fn note(
+    state: &State,
+    app: App,
+    audit: Audit,
+    nonce: Option<Nonce>,
+) -> Result<(), Refused> {
     let noted = state.engine.store().change(app, Vec::new(), Some(audit), nonce).await;
     noted.map(drop).map_err(|error| Refused::by_store(&error, Code::Internal))
 }
 
 /// Runs `work` whether or not the caller waits for it.
-pub(super) async fn to_the_end<T: 'static>(
+pub(in crate::http) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, Refused>> + 'static,
 ) -> Result<T, Refused> {
     actix_web::rt::spawn(work).await.unwrap_or_else(|_| Err(Refused::new(Code::OutcomeUnknown)))

@@ -206,6 +206,17 @@ impl Index {
         &self.carried[slot(vendor)]
     }
 
+    /// Who has a token of a vendor, or of any, from an ordinal on, at most `limit`.
+    pub(super) fn with_tokens(&self, vendor: Option<Vendor>, from: u32, limit: usize) -> Vec<u32> {
+        if let Some(vendor) = vendor {
+            return self.channels[slot(vendor)].range(from..).take(limit).collect();
+        }
+        // The first `limit` of all are among the first `limit` of each.
+        let of_each = self.channels.iter().flat_map(|members| members.range(from..).take(limit));
+        let of_any: std::collections::BTreeSet<u32> = of_each.collect();
+        of_any.into_iter().take(limit).collect()
+    }
+
     pub(super) fn has_channel(&self, channel: &str, ordinal: u32) -> bool {
         if channel == OWN_CHANNEL {
             return !self.channels.iter().any(|members| members.contains(ordinal));

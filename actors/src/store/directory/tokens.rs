@@ -136,6 +136,22 @@ impl OfApp {
         self.devices.read().entry(ordinal)?.held(vendor)
     }
 
+    /// The device that has a token.
+    #[must_use]
+    pub(in crate::store) fn token_holder(&self, vendor: Vendor, token: &str) -> Option<u32> {
+        let hash = self.hash(vendor, token);
+        let devices = self.devices.read();
+        let ordinal = devices.holders.get(&hash).copied()?;
+        let held = devices.entry(ordinal)?.held(vendor)?;
+        (held.hash == hash).then_some(ordinal)
+    }
+
+    /// Devices with tokens, in order of their ordinals from `from` on, at most `limit`.
+    #[must_use]
+    pub(in crate::store) fn tokened(&self, vendor: Option<Vendor>, from: u32, limit: usize) -> Vec<u32> {
+        self.devices.read().index.with_tokens(vendor, from, limit)
+    }
+
     /// The vendors of which the device has a token, in the order of their numbers.
     #[must_use]
     pub(in crate::store) fn vendors(&self, ordinal: u32) -> SmallVec<[Vendor; 2]> {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::super::intake::Weight;
 use super::super::work::{Later, Op, Write};
-use super::super::{By, Dropped, Error, LedgerEntry, NewToken, Store, TokenInfo, TokenKept};
+use super::super::{By, DeviceInfo, Dropped, Error, LedgerEntry, NewToken, Store, TokenInfo, TokenKept};
 use crate::model::{App, Device};
 
 /// Tokens of one operation of a partition: a commit's worth.
@@ -108,6 +108,39 @@ impl Store {
             tokens[place] = token;
         }
         Ok(tokens)
+    }
+
+    /// The device that has a token, as memory knows it.
+    #[must_use]
+    pub fn token_holder(&self, app: App, vendor: Vendor, token: &str) -> Option<Device> {
+        let ordinal = self.0.shared.tenants.get(app)?.token_holder(vendor, token)?;
+        Some(Device { app, ordinal })
+    }
+
+    /// Tokens of an app, of one vendor or of all, with their devices in order of registration: those
+    /// of at most `limit` devices from `from` on, and where to go on; none at the end.
+    pub async fn token_page(
+        &self,
+        app: App,
+        vendor: Option<Vendor>,
+        from: u32,
+        limit: usize,
+    ) -> Result<(Vec<(DeviceInfo, TokenInfo)>, Option<u32>), Error> {
+        let people = self.0.shared.tenants.get(app).ok_or(Error::Unavailable)?;
+        let ordinals = people.tokened(vendor, from, limit);
+        let next = ordinals.last().filter(|_| ordinals.len() == limit).map(|last| last.saturating_add(1));
+        let infos: Vec<_> = ordinals.iter().filter_map(|ordinal| people.device_info(*ordinal)).collect();
+        let is_of = |known: &Vendor| vendor.is_none_or(|vendor| vendor == *known);
+        let of = |info: &DeviceInfo| {
+            let (device, vendors) = (info.device, info.vendors.clone());
+            vendors.into_iter().filter(is_of).map(move |vendor| (device, vendor))
+        };
+        let asked: Vec<_> = infos.iter().flat_map(of).collect();
+        let tokens = self.read_tokens(asked.clone()).await?;
+        let infos: ahash::AHashMap<_, _> = infos.into_iter().map(|info| (info.device, info)).collect();
+        let found = asked.into_iter().zip(tokens);
+        let rows = found.filter_map(|((device, _), token)| Some((infos.get(&device)?.clone(), token?)));
+        Ok((rows.collect(), next))
     }
 
     /// What was done to a device's tokens, the newest first.
