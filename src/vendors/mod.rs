@@ -6,13 +6,18 @@ mod apns;
 mod content;
 mod fcm;
 mod given;
+mod halves;
 mod ingress;
 mod jws;
 mod meizu;
+mod oppo;
 mod quiet;
 mod receipts;
+mod shown;
 mod transport;
+mod vivo;
 mod webpush;
+mod xiaomi;
 
 use std::sync::Arc;
 
@@ -58,6 +63,9 @@ impl Gateways for Protocols {
             Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
             Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
             Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
+            Vendor::Oppo => Arc::new(oppo::Oppo::open(clock, setup)?),
+            Vendor::Vivo => Arc::new(vivo::Vivo::open(clock, setup)?),
+            Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
             _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
         })
     }

@@ -1,11 +1,12 @@
 //! What a vendor tells of a message after it took it: read by the edge, acted upon here.
 
 use bytes::Bytes;
-use carillon_sdk::{Timestamp, Vendor};
+use carillon_sdk::wire::ReportKind;
+use carillon_sdk::{MessageId, Timestamp, Vendor};
 
 use super::Setups;
 use crate::engine::Engine;
-use crate::model::App;
+use crate::model::{App, Device};
 use crate::store;
 
 /// What was POSTed to an app's address for a vendor's receipts.
@@ -88,7 +89,6 @@ impl Engine {
 
     /// Acts upon receipts: an arrival is the verdict's one change, a dead token goes. A repeat changes
     /// nothing.
-    #[expect(clippy::unused_async, reason = "what follows from receipts is committed, and waited for")]
     pub async fn vendor_receipts(
         &self,
         app: App,
@@ -96,8 +96,62 @@ impl Engine {
         receipts: Vec<Receipt>,
     ) -> Result<(), store::Error> {
         for receipt in receipts {
-            tracing::debug!(app = app.0, %vendor, news = receipt.news.name(), "a vendor's receipt");
+            self.vendor_receipt(app, vendor, receipt).await?;
         }
         Ok(())
+    }
+
+    async fn vendor_receipt(&self, app: App, vendor: Vendor, receipt: Receipt) -> Result<(), store::Error> {
+        let store = self.store();
+        let by_token = receipt.token.as_deref().and_then(|token| store.holder_of(app, vendor, token));
+        let named = receipt.param.as_deref().and_then(|param| of_param(app, param));
+        // The token knows the device better: of a batch some vendors give back one name for all.
+        let Some(device) = by_token.or(named.map(|(_, device)| device)) else { return Ok(()) };
+        let by_name =
+            receipt.vendor_id.as_deref().and_then(|name| store.named_by_vendor(device, vendor, name));
+        let by_param = named.filter(|(_, of)| *of == device).map(|(id, _)| id);
+        let id = by_param.or(by_name).or(named.map(|(id, _)| id));
+        match (receipt.news, id) {
+            (News::Dead { since }, _) => {
+                store.dead_by_receipt(device, vendor, receipt.token, since).await?;
+            }
+            (News::Delivered, Some(id)) => {
+                store.confirm(device, id, vendor).await?;
+            }
+            (News::Clicked, Some(id)) => {
+                store.confirm(device, id, vendor).await?;
+                store.report(device, id, ReportKind::Opened).await?;
+            }
+            (News::Refused { code }, Some(id)) => {
+                tracing::info!(app = app.0, %vendor, message = %id, %code, "a vendor could not deliver it");
+            }
+            (News::Delivered | News::Clicked | News::Refused { .. } | News::Noted { .. }, _) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The message and device that an `Address::receipt` names: an id, a `-`, and the device's number.
+fn of_param(app: App, param: &str) -> Option<(MessageId, Device)> {
+    let (id, ordinal) = param.rsplit_once('-')?;
+    let ordinal = ordinal.parse().ok().filter(|_| ordinal.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some((MessageId::parse(id).ok()?, Device { app, ordinal }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_vendor_gives_back_names_message_and_device_or_nothing() {
+        let id = MessageId::fresh();
+        let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let device = Device { app: App(3), ordinal: 17 };
+        assert_eq!(of_param(App(3), &format!("{hex}-17")), Some((id, device)));
+        for wrong in
+            ["", "-", "17", "x-17", &format!("{hex}-"), &format!("{hex}-+1"), &format!("{hex}-99999999999")]
+        {
+            assert_eq!(of_param(App(3), wrong), None, "{wrong}");
+        }
     }
 }

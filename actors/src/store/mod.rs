@@ -13,6 +13,7 @@ mod decided;
 mod directory;
 mod errands;
 mod feed;
+mod handed;
 mod idempotency;
 mod intake;
 mod load;

@@ -125,6 +125,7 @@ impl Store {
             objects: Default::default(),
             roads: Default::default(),
             bells: Default::default(),
+            handed: Mutex::default(),
             revoked: Default::default(),
             started_at: now,
             feeds: Default::default(),

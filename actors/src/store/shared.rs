@@ -12,6 +12,7 @@ use super::credential::Keyring;
 use super::disk::Failed;
 use super::errands::Bells;
 use super::feed::Feeds;
+use super::handed::Handed;
 use super::history::{Position, Reader};
 use super::idempotency::Answers;
 use super::intake::Intake;
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub objects: Objects,
     pub roads: RoadCache,
     pub bells: Bells,
+    pub handed: Mutex<Handed>,
     pub revoked: RevokedTasks,
     /// What was accepted before may have been sent by an earlier process, to whom it did not say.
     pub started_at: Timestamp,

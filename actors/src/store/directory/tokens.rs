@@ -125,6 +125,16 @@ impl OfApp {
         self.devices.write().hold(ordinal, Held { vendor, hash, at });
     }
 
+    /// Which device has this token.
+    #[must_use]
+    pub(in crate::store) fn holder(&self, vendor: Vendor, token: &str) -> Option<u32> {
+        let hash = self.hash(vendor, token);
+        let devices = self.devices.read();
+        let holder = devices.holders.get(&hash).copied()?;
+        let held = devices.entry(holder)?.held(vendor)?;
+        (held.hash == hash).then_some(holder)
+    }
+
     /// Whether it is this token that the device has.
     #[must_use]
     pub(in crate::store) fn has_token(&self, ordinal: u32, vendor: Vendor, token: &str) -> bool {

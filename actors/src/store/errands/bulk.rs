@@ -174,6 +174,8 @@ impl Partition {
                 End::Again { at } => self.outs.bulk.wait(&claim, at.max(work.now)),
                 End::HandedOver { vendor_id } => {
                     if claim.entry.hand_over(claim.device) {
+                        let story = claim.entry.story();
+                        self.note_handed(&people, claim.device, claim.vendor, story, vendor_id.as_deref());
                         work.told_of_bulk(&people, &claim, Step::HandedOver, None, vendor_id);
                     }
                 }

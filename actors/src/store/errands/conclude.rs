@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carillon_sdk::api::Step;
-use carillon_sdk::{Fallback, Timestamp};
+use carillon_sdk::{Fallback, Timestamp, Vendor};
 
 use super::route::put;
 use super::{ErrandKey, ErrandRow, Held};
@@ -11,6 +11,7 @@ use crate::channel::End;
 use crate::model::Device;
 use crate::store::directory::OfApp;
 use crate::store::disk::Failed;
+use crate::store::handed::Taken;
 use crate::store::history::{Channel, Reason, Whom};
 use crate::store::keys;
 use crate::store::partition::Partition;
@@ -43,6 +44,13 @@ impl Partition {
                 }
                 End::HandedOver { vendor_id } => {
                     work.batch.delete(stored);
+                    self.note_handed(
+                        &people,
+                        key.device,
+                        key.vendor,
+                        Story::of_row(app, &place.2),
+                        vendor_id.as_deref(),
+                    );
                     work.handed_over(&people, &key, &place, vendor_id);
                     work.verdicts = true;
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -60,6 +68,21 @@ impl Partition {
         }
         self.conclude_bulk(bulk, work);
         Ok(())
+    }
+
+    /// For the receipts that may come of it.
+    pub(super) fn note_handed(
+        &self,
+        people: &OfApp,
+        device: u32,
+        vendor: Vendor,
+        story: Story,
+        vendor_id: Option<&str>,
+    ) {
+        let device = Device { app: people.app, ordinal: device };
+        let Story { id, push_type, task, .. } = story;
+        let taken = Taken { vendor, push_type, task, is_confirmed: false };
+        self.shared.handed.lock().note(device, id, taken, vendor_id);
     }
 
     /// Our own road carries it from here, or nobody does.

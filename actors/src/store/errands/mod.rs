@@ -28,17 +28,20 @@ pub(super) use self::route::{Chosen, Placed, send_out};
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
+use carillon_sdk::api::Step;
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{Timestamp, Vendor};
+use carillon_sdk::{MessageId, Timestamp, Vendor};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::Error;
 use super::disk::Failed;
+use super::handed::Taken;
+use super::history::{Channel, Whom};
 use super::keys::{self, Key};
 use super::partition::Partition;
-use super::work::{Reply, Work};
+use super::work::{Reply, Story, Work};
 use crate::channel::{End, ErrandLane};
 use crate::model::{App, Device, Message, Owner, Seq};
 
@@ -87,6 +90,13 @@ pub(super) enum ErrandOp {
         vendor: Vendor,
         reply: Reply<()>,
     },
+    /// A receipt says that it arrived.
+    Confirm {
+        device: Device,
+        id: MessageId,
+        taken: Taken,
+        reply: Reply<()>,
+    },
     /// What waits for an owner may have a new road to a device: nobody waits for this.
     Route {
         owner: Owner,
@@ -99,7 +109,9 @@ impl ErrandOp {
         // Whoever asked may have gone.
         match self {
             Self::Claim { reply, .. } => drop(reply.send(Err(error))),
-            Self::Conclude { reply, .. } | Self::Reclaim { reply, .. } => drop(reply.send(Err(error))),
+            Self::Conclude { reply, .. } | Self::Reclaim { reply, .. } | Self::Confirm { reply, .. } => {
+                drop(reply.send(Err(error)))
+            }
             Self::Route { .. } => {}
         }
     }
@@ -210,6 +222,17 @@ impl Partition {
                     self.outs.put_back(number);
                 }
                 self.outs.bulk.forget(app, vendor);
+                work.answer(reply, ());
+            }
+            ErrandOp::Confirm { device, id, taken, reply } => {
+                let Taken { vendor, push_type, task, .. } = taken;
+                let story = Story { app: device.app, id, push_type, task, is_quiet: false };
+                let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
+                work.record(story, Whom::Device(device.ordinal), group, Step::Confirmed, None);
+                if let Some(record) = work.records.last_mut() {
+                    record.channel = Channel::Vendor(vendor);
+                }
+                work.verdicts = true;
                 work.answer(reply, ());
             }
             ErrandOp::Route { owner, device } => self.route_waiting(owner, device, work)?,

@@ -131,30 +131,40 @@ impl OfChannel {
         Ok(errands)
     }
 
+    /// Takes a dead token away. When the device has another by now, the message goes to that one.
+    async fn bury(
+        &self,
+        device: Device,
+        token: &str,
+        code: String,
+        dead_since: Option<Timestamp>,
+    ) -> Result<End, Error> {
+        let why = Dropped { by: By::Vendor, why: Some(code.clone()) };
+        if !self.store.drop_token(device, self.vendor, token, dead_since, why).await?
+            && let Some(people) = self.store.0.shared.tenants.get(self.app)
+            && people.held(device.ordinal, self.vendor).is_some()
+            && !people.has_token(device.ordinal, self.vendor, token)
+        {
+            return Ok(End::Again { at: self.store.now() });
+        }
+        Ok(End::Dead { code, dead_since })
+    }
+
     async fn conclude(&self, ends: Vec<(ErrandId, End)>) -> Result<(), Error> {
         let mut shares: Vec<Vec<(u64, End)>> = self.store.0.shared.ports.iter().map(|_| Vec::new()).collect();
-        let mut dead = Vec::new();
         for (id, end) in ends {
             let token = self.tokens.lock().remove(&id);
-            if let (End::Dead { code, dead_since }, Some((device, token))) = (&end, token) {
-                dead.push((device, token, *dead_since, code.clone()));
-            }
+            // The token first: should the process end in between, the message finds its other road.
+            let end = match (end, token) {
+                (End::Dead { code, dead_since }, Some((device, token))) => {
+                    self.bury(device, &token, code, dead_since).await?
+                }
+                (end, _) => end,
+            };
             let (partition, number) = parts(id);
             if let Some(share) = shares.get_mut(partition) {
                 share.push((number, end));
             }
-        }
-        // The token first: should the process end in between, the message finds its other road.
-        for (device, token, dead_since, code) in dead {
-            self.store
-                .drop_token(
-                    device,
-                    self.vendor,
-                    &token,
-                    dead_since,
-                    Dropped { by: By::Vendor, why: Some(code) },
-                )
-                .await?;
         }
         for (partition, ends) in shares.into_iter().enumerate() {
             if !ends.is_empty() {

@@ -7,6 +7,7 @@ mod errands;
 mod log;
 mod pushes;
 mod reading;
+mod receipts;
 mod revoke;
 mod sessions;
 mod tags;

@@ -322,3 +322,41 @@ fn a_broadcast_goes_to_each_device_by_its_own_road_and_every_one_has_a_verdict()
         assert_eq!(counts, [("handed_over".to_owned(), 1), ("pending".to_owned(), 2)]);
     }
 }
+
+#[test]
+fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
+    for on in BOTH {
+        let (mut bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        let (id, _) = bench.push(Owner::Device(phone));
+        end(&channel, one(&channel).id, End::HandedOver { vendor_id: Some("v1".to_owned()) });
+        assert_eq!(bench.store().named_by_vendor(phone, Vendor::Fcm, "v1"), Some(id));
+        assert_eq!(bench.store().holder_of(app, Vendor::Fcm, "token-1"), Some(phone));
+        drop(channel);
+        bench.kill_and_reopen();
+        let confirm = |vendor| wait(bench.store().confirm(phone, id, vendor)).unwrap();
+        assert!(!confirm(Vendor::Apns), "another's");
+        assert!(confirm(Vendor::Fcm));
+        assert!(!confirm(Vendor::Fcm));
+        assert_eq!(bench.counts(app, id), [("delivered".to_owned(), 1)]);
+        let (from, to) = (super::harness::START, bench.clock.now() + super::harness::HOUR);
+        let rows =
+            wait(bench.store().stats(app, from, to, carillon_sdk::api::Granularity::Minute, Vec::new()));
+        let row = &rows.unwrap()[0];
+        assert_eq!((row.accepted, row.arrived, row.handed_over), (1, 1, 0));
+    }
+}
+
+#[test]
+fn a_token_that_was_replaced_meanwhile_is_not_taken_away_and_the_new_one_gets_it() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        bench.push(Owner::Device(phone));
+        let errand = one(&channel);
+        bench.token(phone, Vendor::Fcm, "token-2");
+        end(&channel, errand.id, End::Dead { code: "UNREGISTERED".to_owned(), dead_since: None });
+        let again = one(&channel);
+        assert_eq!((again.token.as_str(), again.attempts), ("token-2", 1));
+    }
+}
