@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn setup(&self, vendor: Vendor) -> Setup {
-        self.lab.setup(vendor).unwrap()
+        self.lab.setup(vendor)
     }
 
     fn line(&self, vendor: Vendor) -> Line {
@@ -61,7 +61,7 @@ impl Bench {
     fn token(&self, vendor: Vendor, name: &str) -> String {
         match vendor {
             Vendor::WebPush => {
-                let origin = self.lab.base_url(vendor).unwrap();
+                let origin = self.lab.base_url(vendor);
                 self.browsers.subscription(&origin, name).to_string()
             }
             _ => name.to_owned(),
