@@ -7,10 +7,15 @@ mod content;
 mod fcm;
 mod given;
 mod halves;
+mod harmony;
+mod honor;
+mod huawei;
 mod ingress;
 mod jws;
 mod meizu;
+mod oauth;
 mod oppo;
+mod pushkit;
 mod quiet;
 mod receipts;
 mod shown;
@@ -61,12 +66,14 @@ impl Gateways for Protocols {
         Ok(match vendor {
             Vendor::Apns => Arc::new(apns::Apns::open(clock, setup)?),
             Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
+            Vendor::Huawei => Arc::new(huawei::Huawei::open(clock, setup)?),
+            Vendor::HarmonyOs => Arc::new(harmony::Harmony::open(clock, setup)?),
+            Vendor::Honor => Arc::new(honor::Honor::open(clock, setup)?),
             Vendor::Meizu => Arc::new(meizu::Meizu::open(setup)?),
             Vendor::WebPush => Arc::new(webpush::WebPush::open(clock, setup)?),
             Vendor::Oppo => Arc::new(oppo::Oppo::open(clock, setup)?),
             Vendor::Vivo => Arc::new(vivo::Vivo::open(clock, setup)?),
             Vendor::Xiaomi => Arc::new(xiaomi::Xiaomi::open(setup)?),
-            _ => return Err(Invalid::new("", format!("{vendor} is not spoken yet"))),
         })
     }
 
