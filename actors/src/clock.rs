@@ -34,6 +34,11 @@ enum Source {
         wall: AtomicU64,
         monotonic: AtomicU64,
     },
+    /// Goes as tokio's does, which a test pauses: one hand moves timers and clock.
+    Tokio {
+        start: tokio::time::Instant,
+        wall: u64,
+    },
 }
 
 const JUMP_MS: u64 = 60_000;
@@ -51,6 +56,13 @@ impl Clock {
     #[must_use]
     pub fn manual(now: Timestamp) -> Self {
         Self::over(Source::Manual { wall: AtomicU64::new(now.as_millis()), monotonic: AtomicU64::new(1) })
+    }
+
+    /// A clock that stands at `now` and goes as tokio's does, for tests that pause that one. Threads
+    /// without a runtime see another time on it.
+    #[must_use]
+    pub fn with_tokio(now: Timestamp) -> Self {
+        Self::over(Source::Tokio { start: tokio::time::Instant::now(), wall: now.as_millis() })
     }
 
     fn over(source: Source) -> Self {
@@ -92,6 +104,7 @@ impl Clock {
         match &self.0.source {
             Source::System { start } => start.elapsed(),
             Source::Manual { monotonic, .. } => Duration::from_millis(monotonic.load(Ordering::Relaxed)),
+            Source::Tokio { start, .. } => start.elapsed(),
         }
     }
 
@@ -144,6 +157,10 @@ impl Clock {
             }
             Source::Manual { wall, monotonic } => {
                 (wall.load(Ordering::Relaxed), monotonic.load(Ordering::Relaxed))
+            }
+            Source::Tokio { start, wall } => {
+                let ms = millis(start.elapsed());
+                (wall + ms, ms + 1)
             }
         }
     }

@@ -123,6 +123,11 @@ impl Live {
     }
 
     /// A hint for this device was dropped on the way.
+    pub(crate) fn start_over(&self) {
+        self.turn(|session, bounds, _, fx| session.start_over(bounds, fx));
+    }
+
+    /// The store's queues are beyond what any hint named.
     pub(crate) fn doubt(&self) {
         self.turn(|session, bounds, _, fx| session.doubt(bounds, fx));
     }

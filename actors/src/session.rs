@@ -220,7 +220,12 @@ impl Session {
         if self.window.fits(due, bounds) {
             return self.send(due, now, fx);
         }
-        // No room: the queues are read anew from their front, and what is in flight is passed over.
+        self.start_over(bounds, fx);
+    }
+
+    /// Hints were lost, one of which may have been of a place behind where this session stands: the
+    /// queues are read anew from their front, and what is in flight is passed over.
+    pub(crate) fn start_over(&mut self, bounds: &Bounds, fx: &mut Effects) {
         self.heads = [Seq(0); 2];
         self.cursor = Cursor::default();
         self.turn = self.turn.wrapping_add(1);

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use carillon_actors::clock::Clock;
 use carillon_sdk::{Timestamp, Vendor};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use super::{Capture, Fate, Outbox, fate_of};
 
 /// What a vendor does as a whole, until it is set otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Condition {
     #[default]
     Up,
@@ -26,7 +29,8 @@ pub enum Condition {
 }
 
 /// Of a vendor in the lab; none is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Quotas {
     /// Devices a second.
     pub rate: Option<u32>,
@@ -44,6 +48,8 @@ pub struct World {
     /// Added to the clock, by vendor.
     offsets: Mutex<HashMap<Vendor, i64>>,
     conditions: Mutex<HashMap<Vendor, Condition>>,
+    /// A condition was set: open connections look at it.
+    turned: Notify,
     quotas: Mutex<HashMap<Vendor, (Quotas, Spent)>>,
     tries: Mutex<HashMap<(Vendor, String), u32>>,
     /// Where an app's owner wants receipts, of vendors that are told so in their console.
@@ -71,6 +77,7 @@ impl World {
             is_lenient,
             offsets: Mutex::default(),
             conditions: Mutex::default(),
+            turned: Notify::new(),
             quotas: Mutex::default(),
             tries: Mutex::default(),
             receipts_urls: Mutex::default(),
@@ -95,6 +102,20 @@ impl World {
 
     pub fn set_condition(&self, vendor: Vendor, condition: Condition) {
         self.conditions.lock().insert(vendor, condition);
+        self.turned.notify_waiters();
+    }
+
+    /// Until the vendor is in a condition of which `is` holds.
+    pub(super) async fn turns(&self, vendor: Vendor, is: impl Fn(Condition) -> bool) {
+        loop {
+            let mut turned = std::pin::pin!(self.turned.notified());
+            // From here on no turn is missed, also one between the look and the wait.
+            turned.as_mut().enable();
+            if is(self.condition(vendor)) {
+                return;
+            }
+            turned.await;
+        }
     }
 
     pub fn set_quotas(&self, vendor: Vendor, quotas: Quotas) {

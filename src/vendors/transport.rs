@@ -1,5 +1,8 @@
 //! HTTP to a vendor: one client an app and vendor, HTTP/2 where the vendor speaks it.
 
+#[cfg(test)]
+pub(super) mod line;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +26,15 @@ const PING: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
-pub struct Transport(Client);
+pub struct Transport(Way);
+
+#[derive(Clone)]
+enum Way {
+    Net(Client),
+    /// Straight into a simulator, for tests of what is said and not of how it travels.
+    #[cfg(test)]
+    Line(line::Line),
+}
 
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -105,11 +116,16 @@ impl Transport {
             client = client.http2_prior_knowledge().pool_idle_timeout(Duration::from_secs(3_600));
         }
         let client = client.build().map_err(|error| Invalid::new("", error.to_string()))?;
-        Ok(Self(client))
+        Ok(Self(Way::Net(client)))
     }
 
     pub async fn call(&self, call: Call) -> Result<Answer, Fault> {
-        let mut request = self.0.request(call.method, &call.url);
+        let client = match &self.0 {
+            Way::Net(client) => client,
+            #[cfg(test)]
+            Way::Line(line) => return line.call(call).await,
+        };
+        let mut request = client.request(call.method, &call.url);
         for (name, value) in call.headers {
             request = request.header(name, value);
         }

@@ -122,6 +122,9 @@ pub(super) struct Desk {
     batch: Batch,
     ledger: Ledger,
     due: [Due; 3],
+    /// When the first errand that came to nothing here is due again: it was ours to say, so the store
+    /// need not tell us.
+    again: [Option<Timestamp>; 3],
     calls: AHashMap<CallId, Call>,
     last_call: u64,
     /// What ended and is not yet with the store; and what is on the way there.
@@ -160,6 +163,7 @@ impl Desk {
             batch: Batch::new(manners),
             ledger: Ledger::new(vendor, legacy.quotas, legacy.quota),
             due: [Due::Now; 3],
+            again: [None; 3],
             calls: AHashMap::new(),
             last_call: 0,
             ends: Vec::new(),
@@ -179,7 +183,8 @@ impl Desk {
         let mut effects = Vec::new();
         match event {
             Event::News => {
-                self.due.iter_mut().filter(|due| **due != Due::Asked).for_each(|due| *due = Due::Now)
+                let due = self.due.iter_mut().filter(|due| **due != Due::Asked);
+                due.for_each(|due| *due = Due::Now);
             }
             Event::Tick => {}
             Event::Claimed { lane, asked, claimed } => self.claimed(lane, asked, claimed, now),
@@ -210,8 +215,9 @@ impl Desk {
     fn flow(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let stopped = self.stopped_until(now);
         if self.finishing || stopped.is_some_and(|until| until.since(now.at) > HOLD_MAX) {
-            let given_back = self.batch.drain();
-            self.ends.extend(given_back.into_iter().map(|held| (held.errand.id, End::Unclaim)));
+            for held in self.batch.drain() {
+                self.end(&held, End::Unclaim, now);
+            }
         }
         if !self.finishing && stopped.is_none() {
             self.call(now, effects);
@@ -222,6 +228,18 @@ impl Desk {
         }
         self.conclude(now, effects);
         self.keep(now, effects);
+    }
+
+    /// Every errand's way out of here.
+    fn end(&mut self, held: &Held, end: End, now: Now) {
+        let again = &mut self.again[held.lane as usize];
+        let due = match end {
+            End::Again { at } => Some(at),
+            End::Unclaim => Some(now.at),
+            End::HandedOver { .. } | End::Dead { .. } | End::Refused { .. } => None,
+        };
+        *again = again.iter().copied().chain(due).min();
+        self.ends.push((held.errand.id, end));
     }
 
     /// Nothing is claimed or sent before then; none when it goes.
@@ -243,6 +261,7 @@ impl Desk {
         }
         let probes = self.breaker.allows(now.at) == Allows::One;
         let most = self.held_max();
+        self.remember(now);
         for lane in ErrandLane::ALL {
             let is_due = match self.due[lane as usize] {
                 Due::Now => true,
@@ -259,6 +278,18 @@ impl Desk {
             }
             self.due[lane as usize] = Due::Asked;
             effects.push(Effect::Claim { lane, most: if probes { 1 } else { most - waiting } });
+        }
+    }
+
+    /// What was given back until now is due, once the store has it.
+    fn remember(&mut self, now: Now) {
+        if self.concluding.is_some() || !self.ends.is_empty() {
+            return;
+        }
+        for (due, again) in self.due.iter_mut().zip(&mut self.again) {
+            if again.is_some_and(|at| now.at >= at) && *due != Due::Asked {
+                (*due, *again) = (Due::Now, None);
+            }
         }
     }
 
@@ -323,7 +354,7 @@ impl Desk {
         if self.keeping || !is_time {
             return;
         }
-        let Some(kept) = self.ledger.to_keep() else { return };
+        let Some(kept) = self.ledger.changed() else { return };
         // Plain data always serializes.
         let bytes = serde_json::to_vec(&kept).unwrap_or_default();
         self.keep_at_ms = now.ms + quota::rest_after(bytes.len()).as_millis();
@@ -357,6 +388,10 @@ impl Desk {
                         Due::AtMs(due_ms) => Some(at_ms(*due_ms)),
                         Due::Now | Due::Asked | Due::Nothing => None,
                     }));
+                    if self.concluding.is_none() && self.ends.is_empty() {
+                        let again = self.due.iter().zip(&self.again).filter(|(due, _)| **due != Due::Asked);
+                        waits.extend(again.filter_map(|(_, again)| again.map(at)));
+                    }
                 }
             }
         }

@@ -128,7 +128,7 @@ impl Office {
         let Some(seat) = self.shared.channel_board.seat(key) else {
             // A former office's, at the end of what is under way.
             self.resting.insert(key);
-            self.return_to(key, SEAT_AGAIN, ctx);
+            Self::return_to(key, SEAT_AGAIN, ctx);
             return;
         };
         let (gateway, opened) = match Setups::of(&self.shared, app).gateway(vendor) {
@@ -178,11 +178,11 @@ impl Office {
         if !budget.bear(now_ms) {
             tracing::error!(app = key.0.0, vendor = %key.1, "a channel panics again and again; it rests");
             self.resting.insert(key);
-            self.return_to(key, REST, ctx);
+            Self::return_to(key, REST, ctx);
         }
     }
 
-    fn return_to(&self, key: Key, after: Duration, ctx: &mut Context<Self>) {
+    fn return_to(key: Key, after: Duration, ctx: &mut Context<Self>) {
         ctx.run_later(after, move |this, ctx| {
             this.resting.remove(&key);
             this.reconcile(ctx);

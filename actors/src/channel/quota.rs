@@ -279,7 +279,7 @@ impl Ledger {
     }
 
     /// What is to be written, when it differs from what was.
-    pub(super) fn to_keep(&mut self) -> Option<Kept> {
+    pub(super) fn changed(&mut self) -> Option<Kept> {
         if !std::mem::take(&mut self.changed) {
             return None;
         }

@@ -70,7 +70,7 @@ impl Shard {
     pub(super) fn doubt_lost(&self) {
         for device in self.env.shared.router.take_lost(self.env.shard) {
             if let Some(live) = self.live(device) {
-                live.doubt();
+                live.start_over();
             }
         }
     }

@@ -197,7 +197,7 @@ impl Oppo {
                 None => _ = self.hand_over(world, id, &fields, Some((message_id, &task))),
                 // Of a device's day one hears later.
                 Some(wrong) if wrong.code == 33 => {
-                    receipt(world, &fields, id, &task, message_id, "user_daily_limit")
+                    receipt(world, &fields, id, &task, message_id, "user_daily_limit");
                 }
                 Some(wrong) => bad.entry(wrong.code).or_default().push(id),
             }

@@ -50,7 +50,7 @@ impl Lab {
         self.authorize(0, MASTER_SECRET).await["data"]["auth_token"].as_str().unwrap().to_owned()
     }
 
-    async fn unicast(&self, id: &str, changes: Value) -> Value {
+    async fn unicast(&self, id: &str, changes: &Value) -> Value {
         let token = self.token().await;
         let message = message(id, changes).to_string();
         self.post(&format!("{SEND}unicast"), &[("auth_token", &token), ("message", &message)]).await
@@ -62,7 +62,7 @@ impl Lab {
 }
 
 /// A good one with changes: null takes a field away.
-fn message(id: &str, changes: Value) -> Value {
+fn message(id: &str, changes: &Value) -> Value {
     let mut fields = json!({"title": "Paid", "content": "Order 7781", "style": 1, "click_action_type": 0,
         "off_line": true, "off_line_ttl": 3600});
     for (name, value) in changes.as_object().unwrap() {
@@ -88,7 +88,7 @@ async fn a_token_is_given_for_a_signature_of_the_master_secret_within_ten_minute
 async fn a_token_lives_a_day_and_dies_when_all_are_revoked() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let message = message("ok-1", json!({})).to_string();
+    let message = message("ok-1", &json!({})).to_string();
     let path = format!("{SEND}unicast");
     let fields = [("auth_token", &*token), ("message", &*message)];
     let send = || lab.post(&path, &fields);
@@ -118,7 +118,7 @@ async fn each_fate_of_a_registration_id_has_its_code() {
         ("flaky-1", -1),
         ("config-1", 28),
     ] {
-        assert_eq!(Lab::new().unicast(id, json!({})).await["code"], code, "{id}");
+        assert_eq!(Lab::new().unicast(id, &json!({})).await["code"], code, "{id}");
     }
 }
 
@@ -146,7 +146,7 @@ async fn every_field_is_held_to_its_rule() {
         (json!({"offLineTtl": 3600}), 41),
         (json!({"call_back_url": "u".repeat(201)}), 41),
     ] {
-        let answer = Lab::new().unicast("ok-1", changes.clone()).await;
+        let answer = Lab::new().unicast("ok-1", &changes).await;
         assert_eq!(answer["code"], code, "{changes}");
     }
 }
@@ -155,7 +155,7 @@ async fn every_field_is_held_to_its_rule() {
 async fn each_of_a_batch_has_its_own_code() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let messages: Vec<_> = ["ok-1", "dead-2", "flaky-1-x"].iter().map(|id| message(id, json!({}))).collect();
+    let messages: Vec<_> = ["ok-1", "dead-2", "flaky-1-x"].iter().map(|id| message(id, &json!({}))).collect();
     let messages = json!(messages).to_string();
     let path = format!("{SEND}unicast_batch");
     let answer = lab.post(&path, &[("auth_token", &token), ("messages", &messages)]).await;
@@ -163,7 +163,7 @@ async fn each_of_a_batch_has_its_own_code() {
         answer["data"].as_array().unwrap().iter().map(|one| one["errorCode"].as_i64()).collect();
     assert_eq!(codes, [None, Some(10_000), Some(-1)]);
     assert_eq!(lab.taken(), ["ok-1"]);
-    let many = json!(vec![message("ok-1", json!({})); 1_001]).to_string();
+    let many = json!(vec![message("ok-1", &json!({})); 1_001]).to_string();
     assert_eq!(lab.post(&path, &[("auth_token", &token), ("messages", &many)]).await["code"], 41);
 }
 
@@ -202,10 +202,10 @@ async fn a_broadcast_lists_its_bad_ids_under_their_codes() {
 #[tokio::test]
 async fn a_repeat_with_the_same_id_is_not_taken_again() {
     let lab = Lab::new();
-    let first = lab.unicast("ok-1", json!({"app_message_id": "m-42"})).await;
-    let again = lab.unicast("ok-1", json!({"app_message_id": "m-42"})).await;
+    let first = lab.unicast("ok-1", &json!({"app_message_id": "m-42"})).await;
+    let again = lab.unicast("ok-1", &json!({"app_message_id": "m-42"})).await;
     assert_eq!(first["data"]["messageId"], again["data"]["messageId"]);
-    lab.unicast("ok-2", json!({"app_message_id": "m-42"})).await;
+    lab.unicast("ok-2", &json!({"app_message_id": "m-42"})).await;
     assert_eq!(lab.taken(), ["ok-1", "ok-2"]);
 }
 
@@ -213,17 +213,17 @@ async fn a_repeat_with_the_same_id_is_not_taken_again() {
 async fn rate_and_quota_have_codes_of_their_own() {
     let lab = Lab::new();
     lab.world.set_quotas(VENDOR, Quotas { rate: Some(1), day: Some(1) });
-    assert_eq!(lab.unicast("ok-1", json!({})).await["code"], 0);
-    assert_eq!(lab.unicast("ok-2", json!({})).await["code"], 13);
+    assert_eq!(lab.unicast("ok-1", &json!({})).await["code"], 0);
+    assert_eq!(lab.unicast("ok-2", &json!({})).await["code"], 13);
     lab.world.clock.advance(Duration::from_secs(1));
-    assert_eq!(lab.unicast("ok-2", json!({})).await["code"], 33);
+    assert_eq!(lab.unicast("ok-2", &json!({})).await["code"], 33);
 }
 
 #[tokio::test]
 async fn an_answer_that_never_comes_was_taken() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let silent = message("silent-1-x", json!({"app_message_id": "m-1"})).to_string();
+    let silent = message("silent-1-x", &json!({"app_message_id": "m-1"})).to_string();
     let path = format!("{SEND}unicast");
     let fields = [("auth_token", &*token), ("message", &*silent)];
     assert!(matches!(lab.raw(&path, &fields).await, Reply::Silence));

@@ -51,7 +51,7 @@ impl Lab {
         self.authorize(0, APP_SECRET).await["authToken"].as_str().unwrap().to_owned()
     }
 
-    async fn send(&self, id: &str, changes: Value) -> Value {
+    async fn send(&self, id: &str, changes: &Value) -> Value {
         let token = self.token().await;
         let mut body = content(changes);
         body["regId"] = json!(id);
@@ -69,7 +69,7 @@ impl Lab {
 }
 
 /// A good one with changes: null takes a field away.
-fn content(changes: Value) -> Value {
+fn content(changes: &Value) -> Value {
     let mut body = json!({"appId": APP_ID, "notifyType": 4, "title": "Paid", "content": "Order 7781",
         "timeToLive": 3600, "skipType": 1, "classification": 1, "category": "ORDER", "requestId": "m-42",
         "extra": {"callback": "https://push.example.com/cb", "callback.param": "job42"}});
@@ -103,7 +103,7 @@ async fn a_token_is_given_for_a_signature_within_ten_minutes_ten_times_a_second(
 async fn a_token_lives_a_day() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let mut body = content(json!({"regId": "ok-1"}));
+    let mut body = content(&json!({"regId": "ok-1"}));
     assert_eq!(lab.post("/message/send", &token, &body).await["result"], 0);
     assert_eq!(lab.post("/message/send", "", &body).await["result"], 10_000);
     body["appId"] = json!(7);
@@ -123,9 +123,9 @@ async fn each_fate_of_a_single_target_has_its_result() {
         ("flaky-1", 10_040),
         ("config-1", 10_043),
     ] {
-        assert_eq!(Lab::new().send(id, json!({})).await["result"], result, "{id}");
+        assert_eq!(Lab::new().send(id, &json!({})).await["result"], result, "{id}");
     }
-    let dead = Lab::new().send("dead-2-x", json!({})).await;
+    let dead = Lab::new().send("dead-2-x", &json!({})).await;
     assert_eq!(dead["invalidUser"], json!({"status": 2, "userid": "dead-2-x"}));
 }
 
@@ -152,7 +152,7 @@ async fn every_field_is_held_to_its_rule() {
         (json!({"clientCustomMap": {"k": "v".repeat(1_024)}}), 10_352),
         (json!({"extra": {"callback": "u".repeat(129)}}), 10_353),
     ] {
-        let answer = Lab::new().send("ok-1", changes.clone()).await;
+        let answer = Lab::new().send("ok-1", &changes).await;
         assert_eq!(answer["result"], result, "{changes}");
     }
 }
@@ -161,7 +161,7 @@ async fn every_field_is_held_to_its_rule() {
 async fn a_list_names_its_bad_and_takes_two_to_a_thousand() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let saved = lab.post("/message/saveListPayload", &token, &content(json!({}))).await;
+    let saved = lab.post("/message/saveListPayload", &token, &content(&json!({}))).await;
     let task = saved["taskId"].as_str().unwrap();
     let answer = lab.list(&token, task, &["ok-1", "dead-2-x", "dead-y", "ok-4"]).await;
     assert_eq!(answer["result"], 0);
@@ -181,19 +181,19 @@ async fn a_list_names_its_bad_and_takes_two_to_a_thousand() {
 async fn the_quota_spent_is_that_of_the_messages_class() {
     let lab = Lab::new();
     lab.world.set_quotas(VENDOR, Quotas { rate: None, day: Some(1) });
-    assert_eq!(lab.send("ok-1", json!({})).await["result"], 0);
-    assert_eq!(lab.send("ok-2", json!({})).await["result"], 10_073);
+    assert_eq!(lab.send("ok-1", &json!({})).await["result"], 0);
+    assert_eq!(lab.send("ok-2", &json!({})).await["result"], 10_073);
     let operation = json!({"classification": 0, "category": "NEWS"});
-    assert_eq!(lab.send("ok-2", operation).await["result"], 10_070);
+    assert_eq!(lab.send("ok-2", &operation).await["result"], 10_070);
     lab.world.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(lab.send("ok-2", json!({})).await["result"], 0);
+    assert_eq!(lab.send("ok-2", &json!({})).await["result"], 0);
 }
 
 #[tokio::test]
 async fn what_was_taken_and_not_answered_is_not_taken_twice() {
     let lab = Lab::new();
     let token = lab.token().await;
-    let body = content(json!({"regId": "cut-1-x"}));
+    let body = content(&json!({"regId": "cut-1-x"}));
     assert!(matches!(lab.raw("/message/send", &token, &body).await, Reply::Cut));
     assert_eq!(lab.post("/message/send", &token, &body).await["result"], 0);
     assert_eq!(lab.taken(), ["cut-1-x"]);

@@ -109,7 +109,7 @@ impl Xiaomi {
                 // Of such a call the quota is no error: it is said of the channel (limits, 1656).
                 let channels: Vec<_> =
                     orders.iter().filter_map(|one| one.fields.get("extra.channel_id")).collect();
-                return accepted(json!({"id": new_id(), "channel_exceed_quota": channels}));
+                return accepted(&json!({"id": new_id(), "channel_exceed_quota": channels}));
             }
             return self.over_quota();
         }
@@ -120,7 +120,7 @@ impl Xiaomi {
         for ((regid, fields), fate) in regids.zip(&course.fates) {
             self.hand_over(world, &id, regid, fields, *fate);
         }
-        accepted(json!({"id": id, "day_quota": "1000000", "day_acked": self.acked.lock().to_string()}))
+        accepted(&json!({"id": id, "day_quota": "1000000", "day_acked": self.acked.lock().to_string()}))
     }
 
     /// To one device: shown, or a receipt says why not.
@@ -231,7 +231,7 @@ fn new_id() -> String {
     format!("slm{}", uuid::Uuid::new_v4().simple())
 }
 
-fn accepted(data: Value) -> Reply {
+fn accepted(data: &Value) -> Reply {
     let trace = new_id();
     let body = json!({"result": "ok", "trace_id": trace, "code": 0, "data": data, "description": "成功",
         "info": "Received push messages for 1 regid"});

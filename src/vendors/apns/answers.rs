@@ -1,6 +1,6 @@
 //! Apple's words in ours. "Handling notification responses from APNs" lists the reasons.
 
-use carillon_actors::channel::{Class, Outcome, Refused, Scope};
+use carillon_actors::channel::{Accepted, Class, Outcome, Refused, Scope};
 use carillon_sdk::Timestamp;
 use serde::Deserialize;
 
@@ -62,8 +62,11 @@ struct Body {
 
 pub(super) fn read(answer: &Answer, degraded: Vec<&'static str>) -> Outcome {
     if answer.status == 200 {
-        let vendor_id = answer.header("apns-id").map(str::to_owned);
-        return Outcome::Accepted(carillon_actors::channel::Accepted { vendor_id, degraded });
+        // Who stands between and answers in Apple's place does not know this name.
+        return match answer.header("apns-id") {
+            Some(id) => Outcome::Accepted(Accepted { vendor_id: Some(id.to_owned()), degraded }),
+            None => given::bare(200).into(),
+        };
     }
     let Ok(body) = serde_json::from_slice::<Body>(&answer.body) else {
         return given::bare(answer.status).pausing(answer.retry_after()).into();
@@ -173,5 +176,8 @@ mod tests {
     #[test]
     fn what_was_taken_bears_its_id() {
         assert_eq!(answer(200, ""), Outcome::accepted(Some("id-1".to_owned())));
+        let portal = Answer { status: 200, headers: vec![], body: Bytes::from_static(b"<html>") };
+        let Outcome::Refused(refused) = read(&portal, vec![]) else { panic!("accepted") };
+        assert_eq!((refused.class, &*refused.code), (Class::Retry, "garbage"));
     }
 }

@@ -17,20 +17,28 @@ use crate::vendors::{Answer, Call, Fault, Transport};
 
 pub(in crate::vendors) struct Apns(Arc<Inner>);
 
+/// Makes what has no connection of another's.
+type Connect = Box<dyn Fn() -> Result<Transport, Invalid> + Send + Sync>;
+
 struct Inner {
     credential: Credential,
-    setup: Setup,
     clock: Clock,
+    connect: Connect,
     /// With its number: whoever finds it spent puts a new one in its place, once.
     transport: Mutex<(u64, Transport)>,
 }
 
 impl Apns {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
+        let owned = setup.clone();
+        let identity = Credential::read(setup)?.identity().map(str::to_owned);
+        Self::over(clock, setup, Box::new(move || Transport::http2(&owned, identity.as_deref())))
+    }
+
+    fn over(clock: Clock, setup: &Setup, connect: Connect) -> Result<Self, Invalid> {
         let credential = Credential::read(setup)?;
-        let transport = Transport::http2(setup, credential.identity())?;
-        let setup = setup.clone();
-        Ok(Self(Arc::new(Inner { credential, setup, clock, transport: Mutex::new((0, transport)) })))
+        let transport = Mutex::new((0, connect()?));
+        Ok(Self(Arc::new(Inner { credential, clock, connect, transport })))
     }
 }
 
@@ -87,7 +95,7 @@ impl Inner {
     fn renew(&self, number: u64) -> Result<Transport, Invalid> {
         let mut current = self.transport.lock();
         if current.0 == number {
-            *current = (number + 1, Transport::http2(&self.setup, self.credential.identity())?);
+            *current = (number + 1, (self.connect)()?);
         }
         Ok(current.1.clone())
     }
@@ -119,3 +127,7 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod tests;

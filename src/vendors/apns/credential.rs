@@ -24,7 +24,7 @@ pub(super) struct Credential {
 }
 
 enum Proof {
-    Key { signer: Signer, key_id: String, team_id: String },
+    Key { signer: Box<Signer>, key_id: String, team_id: String },
     Certificate { pem: String, ends_at: Timestamp },
 }
 
@@ -44,7 +44,10 @@ impl Credential {
                 Proof::Certificate { pem: pem.to_owned(), ends_at }
             }
             None => Proof::Key {
-                signer: Signer::p256(given::text(setup, "credential", "key_p8")?, "/credential/key_p8")?,
+                signer: Box::new(Signer::p256(
+                    given::text(setup, "credential", "key_p8")?,
+                    "/credential/key_p8",
+                )?),
                 key_id: given::text(setup, "credential", "key_id")?.to_owned(),
                 team_id: given::text(setup, "credential", "team_id")?.to_owned(),
             },

@@ -5,12 +5,12 @@ use crate::vendors::content::tests::{NOW, parcel};
 
 const BUNDLE: &str = "com.example.bank";
 
-fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> Content {
-    content(&parcel("t", &options, change), BUNDLE, 0).unwrap()
+fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> Content {
+    content(&parcel("t", options, change), BUNDLE, 0).unwrap()
 }
 
-fn refused(options: Value, change: impl FnOnce(&mut Message)) -> String {
-    content(&parcel("t", &options, change), BUNDLE, 0).unwrap_err().code
+fn refused(options: &Value, change: impl FnOnce(&mut Message)) -> String {
+    content(&parcel("t", options, change), BUNDLE, 0).unwrap_err().code
 }
 
 impl Content {
@@ -27,7 +27,7 @@ impl Content {
 fn an_alert_has_all_that_apple_has_a_word_for() {
     let options = json!({"badge": 3, "sound": "default", "thread_id": "orders", "level": "time-sensitive",
         "subtitle": "Shop", "mutable_content": true, "third_channel_category": {"apns": "ORDER"}});
-    let mapped = mapped(options, |message| {
+    let mapped = mapped(&options, |message| {
         message.data = Some(r#"{"oid":7781,"aps":{"badge":9}}"#.to_owned());
         message.uri = Some("app://order/7781".to_owned());
         message.collapse_key = Some("order-7781".to_owned());
@@ -59,7 +59,7 @@ fn an_alert_has_all_that_apple_has_a_word_for() {
 
 #[test]
 fn a_silent_message_is_in_the_background_and_waits() {
-    let silent = mapped(json!({"badge": 3}), |message| {
+    let silent = mapped(&json!({"badge": 3}), |message| {
         message.silent = true;
         message.lane = Lane::High;
     });
@@ -68,7 +68,7 @@ fn a_silent_message_is_in_the_background_and_waits() {
         (silent.header("apns-push-type"), silent.header("apns-priority")),
         (Some("background"), Some("5"))
     );
-    let transparent = mapped(json!({"transparent_payload": {"apns": {"k": "v"}}}), |_| {});
+    let transparent = mapped(&json!({"transparent_payload": {"apns": {"k": "v"}}}), |_| {});
     assert_eq!(transparent.json()["k"], "v");
     assert_eq!(transparent.header("apns-push-type"), Some("background"));
 }
@@ -81,7 +81,7 @@ fn the_lane_and_the_level_decide_what_may_wait() {
         (Lane::Normal, "passive", "5"),
         (Lane::Bulk, "active", "5"),
     ] {
-        let mapped = mapped(json!({"level": level}), |message| message.lane = lane);
+        let mapped = mapped(&json!({"level": level}), |message| message.lane = lane);
         assert_eq!(mapped.header("apns-priority"), Some(priority), "{lane:?} {level}");
     }
 }
@@ -104,7 +104,7 @@ fn the_end_is_absolute_by_apples_clock_and_within_thirty_days() {
 #[test]
 fn a_collapse_key_that_does_not_fit_becomes_one_that_does() {
     let id = |key: &str| {
-        let mapped = mapped(Value::Null, |message| message.collapse_key = Some(key.to_owned()));
+        let mapped = mapped(&Value::Null, |message| message.collapse_key = Some(key.to_owned()));
         mapped.header("apns-collapse-id").unwrap().to_owned()
     };
     assert_eq!(id(&"k".repeat(64)).len(), 64);
@@ -117,7 +117,7 @@ fn a_collapse_key_that_does_not_fit_becomes_one_that_does() {
 fn a_live_activity_is_updated_ended_and_started() {
     let update = json!({"live_activity": {"event": "update", "content_state": {"eta": 5},
         "stale_date_s": 1_764_000_600_u64, "attributes_type": "Ride", "attributes": {"id": 1}}});
-    let update = mapped(update, |message| (message.title, message.body) = (None, None));
+    let update = mapped(&update, |message| (message.title, message.body) = (None, None));
     assert_eq!(
         update.json()["aps"],
         json!({"timestamp": NOW.as_secs(), "event": "update", "content-state": {"eta": 5},
@@ -129,12 +129,12 @@ fn a_live_activity_is_updated_ended_and_started() {
         (Some("liveactivity"), Some("5"))
     );
     let end = json!({"live_activity": {"event": "end", "dismissal_date_s": 1_764_000_700_u64}});
-    let end = mapped(end, |message| message.lane = Lane::High);
+    let end = mapped(&end, |message| message.lane = Lane::High);
     assert_eq!(end.json()["aps"]["dismissal-date"], 1_764_000_700_u64);
     assert_eq!(end.header("apns-priority"), Some("10"));
     let start = json!({"live_activity": {"event": "start", "content_state": {"eta": 9},
         "attributes_type": "Ride", "attributes": {"id": 1}}});
-    let aps = mapped(start, |_| {}).json()["aps"].take();
+    let aps = mapped(&start, |_| {}).json()["aps"].take();
     assert_eq!((&aps["attributes-type"], &aps["attributes"]), (&json!("Ride"), &json!({"id": 1})));
     assert_eq!(aps["alert"]["title"], "Paid");
 }
@@ -142,15 +142,15 @@ fn a_live_activity_is_updated_ended_and_started() {
 #[test]
 fn what_apple_would_refuse_is_not_sent() {
     let long = |message: &mut Message| message.body = Some("x".repeat(4_096));
-    assert_eq!(refused(Value::Null, long), "payload_too_large");
+    assert_eq!(refused(&Value::Null, long), "payload_too_large");
     let empty = |message: &mut Message| (message.title, message.body) = (None, None);
-    assert_eq!(refused(Value::Null, empty), "nothing_to_show");
+    assert_eq!(refused(&Value::Null, empty), "nothing_to_show");
     for (activity, code) in [
         (json!({"event": "start"}), "activity_attributes"),
         (json!({"event": "update"}), "activity_state"),
         (json!({"event": "pause"}), "activity_event"),
     ] {
-        assert_eq!(refused(json!({"live_activity": activity}), |_| {}), code);
+        assert_eq!(refused(&json!({"live_activity": activity}), |_| {}), code);
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) const CODES: &[(&str, Class, Scope)] = &[
     ("QUOTA_EXCEEDED", Class::Throttle, Scope::App),
     ("UNAVAILABLE", Class::Retry, Scope::Platform),
     ("INTERNAL", Class::Retry, Scope::Platform),
+    ("UNSPECIFIED_ERROR", Class::Retry, Scope::Platform),
 ];
 
 /// `error.status` where there is no such detail.

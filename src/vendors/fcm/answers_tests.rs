@@ -29,6 +29,7 @@ fn every_code_has_its_class() {
         (429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", Class::Throttle),
         (500, "INTERNAL", "INTERNAL", Class::Retry),
         (503, "UNAVAILABLE", "UNAVAILABLE", Class::Retry),
+        (500, "UNKNOWN", "UNSPECIFIED_ERROR", Class::Retry),
     ];
     assert_eq!(expected.len(), CODES.len());
     for (status, name, code, class) in expected {

@@ -21,9 +21,11 @@ struct Inner {
 
 impl Fcm {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
-        let credential = Credential::read(setup)?;
-        let transport = Transport::new(setup)?;
-        Ok(Self(Arc::new(Inner { credential, clock, transport })))
+        Self::over(clock, setup, Transport::new(setup)?)
+    }
+
+    fn over(clock: Clock, setup: &Setup, transport: Transport) -> Result<Self, Invalid> {
+        Ok(Self(Arc::new(Inner { credential: Credential::read(setup)?, clock, transport })))
     }
 }
 
@@ -68,3 +70,7 @@ impl Gateway for Fcm {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod tests;

@@ -137,8 +137,8 @@ mod tests {
     use super::*;
     use crate::vendors::content::tests::parcel;
 
-    fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
-        let parcel = parcel("tok", &options, change);
+    fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
+        let parcel = parcel("tok", options, change);
         let content = content(&parcel, Some("com.example")).unwrap();
         let mut body: Value = serde_json::from_slice(&body(&content, "tok", parcel.options.is_test)).unwrap();
         assert_eq!(body["validate_only"], false);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_notification_has_all_that_google_has_a_word_for() {
-        let (message, degraded) = mapped(json!({"badge": 3, "sound": "ping", "subtitle": "s"}), |message| {
+        let (message, degraded) = mapped(&json!({"badge": 3, "sound": "ping", "subtitle": "s"}), |message| {
             message.data =
                 Some(r#"{"oid":7781,"note":"n","deep":{"a":[1]},"from":"me","gcm.x":"y"}"#.to_owned());
             message.uri = Some("app://order".to_owned());
@@ -179,10 +179,10 @@ mod tests {
 
     #[test]
     fn a_silent_message_is_data_alone() {
-        let (message, _) = mapped(Value::Null, |message| message.silent = true);
+        let (message, _) = mapped(&Value::Null, |message| message.silent = true);
         assert!(message.get("notification").is_none() && message["android"].get("notification").is_none());
         assert_eq!(message["android"]["priority"], "NORMAL");
-        let (message, _) = mapped(json!({"transparent_payload": {"fcm": {"k": 1}}}), |_| {});
+        let (message, _) = mapped(&json!({"transparent_payload": {"fcm": {"k": 1}}}), |_| {});
         assert_eq!(message["data"]["k"], "1");
         assert!(message.get("notification").is_none());
     }
@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn the_time_to_live_is_what_is_left_within_28_days() {
         let ttl = |left: Ttl| {
-            let (message, _) = mapped(Value::Null, |message| message.expires_at = message.accepted_at + left);
+            let (message, _) =
+                mapped(&Value::Null, |message| message.expires_at = message.accepted_at + left);
             message["android"]["ttl"].as_str().unwrap().to_owned()
         };
         assert_eq!(ttl(Ttl::ZERO), "0s");

@@ -27,11 +27,15 @@ struct Inner {
 
 impl Meizu {
     pub(in crate::vendors) fn open(setup: &Setup) -> Result<Self, Invalid> {
+        Self::over(setup, Transport::new(setup)?)
+    }
+
+    fn over(setup: &Setup, transport: Transport) -> Result<Self, Invalid> {
         Ok(Self(Arc::new(Inner {
             credential: Credential::read(setup)?,
             host: given::host(setup, "send", HOST)?,
             receipts_url: setup.receipts_url.clone(),
-            transport: Transport::new(setup)?,
+            transport,
         })))
     }
 }
@@ -109,6 +113,10 @@ impl Inner {
         url.scheme() == ours.scheme() && (Some(host) == ours.host_str() || host.ends_with(".meizu.com"))
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod lab_tests;
 
 #[cfg(test)]
 mod tests {

@@ -141,14 +141,14 @@ mod tests {
     use super::*;
     use crate::vendors::content::tests::parcel;
 
-    fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
-        let content = content(&parcel("p1", &options, change), Some("https://push.example.com/r")).unwrap();
+    fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
+        let content = content(&parcel("p1", options, change), Some("https://push.example.com/r")).unwrap();
         (serde_json::from_str(&content.json).unwrap(), content.degraded)
     }
 
     #[test]
     fn a_notification_has_all_that_meizu_has_a_word_for() {
-        let (json, degraded) = mapped(json!({"subtitle": "s", "badge": 1, "big_text": true}), |message| {
+        let (json, degraded) = mapped(&json!({"subtitle": "s", "badge": 1, "big_text": true}), |message| {
             message.data = Some(r#"{"oid":7781}"#.to_owned());
             message.collapse_key = Some("o7781".to_owned());
         });
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn time_is_in_hours_rounded_up_within_three_days() {
         let time = |left: Ttl| {
-            let (json, _) = mapped(Value::Null, |message| message.expires_at = message.accepted_at + left);
+            let (json, _) = mapped(&Value::Null, |message| message.expires_at = message.accepted_at + left);
             json["pushTimeInfo"].clone()
         };
         assert_eq!(time(Ttl::ZERO), json!({"offLine": 0}));
@@ -182,21 +182,21 @@ mod tests {
 
     #[test]
     fn marketing_is_public_and_the_callers_word_goes_before() {
-        let kind = |options: Value, lane| {
+        let kind = |options: &Value, lane| {
             let (json, _) = mapped(options, |message| message.lane = lane);
             json["noticeBarInfo"]["noticeMsgType"].as_u64().unwrap()
         };
-        assert_eq!(kind(Value::Null, Lane::Normal), 1);
-        assert_eq!(kind(Value::Null, Lane::Bulk), 0);
-        assert_eq!(kind(json!({"category": "marketing"}), Lane::High), 0);
-        assert_eq!(kind(json!({"category": "express"}), Lane::Bulk), 1);
+        assert_eq!(kind(&Value::Null, Lane::Normal), 1);
+        assert_eq!(kind(&Value::Null, Lane::Bulk), 0);
+        assert_eq!(kind(&json!({"category": "marketing"}), Lane::High), 0);
+        assert_eq!(kind(&json!({"category": "express"}), Lane::Bulk), 1);
         let word = json!({"category": "express", "third_channel_category": {"meizu": "0"}});
-        assert_eq!(kind(word, Lane::High), 0);
+        assert_eq!(kind(&word, Lane::High), 0);
     }
 
     #[test]
     fn a_tap_leads_where_the_message_says() {
-        let (json, _) = mapped(Value::Null, |message| message.uri = Some("app://o".to_owned()));
+        let (json, _) = mapped(&Value::Null, |message| message.uri = Some("app://o".to_owned()));
         assert_eq!(
             (&json["clickTypeInfo"]["clickType"], &json["clickTypeInfo"]["url"]),
             (&json!(2), &json!("app://o"))

@@ -32,8 +32,11 @@ const REFUSED_FOR: Ttl = Ttl::from_secs(30);
 
 impl Oppo {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
+        Self::over(clock, setup, Transport::new(setup)?)
+    }
+
+    fn over(clock: Clock, setup: &Setup, transport: Transport) -> Result<Self, Invalid> {
         let credential = Credential::read(setup)?;
-        let transport = Transport::new(setup)?;
         Ok(Self(Arc::new(Inner { credential, clock, transport, overseas: Mutex::default() })))
     }
 }
@@ -149,3 +152,7 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod lab_tests;

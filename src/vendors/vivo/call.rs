@@ -35,8 +35,11 @@ const SAVED_FOR: Ttl = Ttl::from_secs(60);
 
 impl Vivo {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
+        Self::over(clock, setup, Transport::new(setup)?)
+    }
+
+    fn over(clock: Clock, setup: &Setup, transport: Transport) -> Result<Self, Invalid> {
         let credential = Credential::read(setup)?;
-        let transport = Transport::new(setup)?;
         Ok(Self(Arc::new(Inner { credential, clock, transport, saved: Mutex::default() })))
     }
 }
@@ -188,6 +191,10 @@ fn request_id(message: MessageId, to: &[Address]) -> String {
     }
     hex::encode(digest.finalize())
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod lab_tests;
 
 #[cfg(test)]
 mod tests {

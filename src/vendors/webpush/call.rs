@@ -28,13 +28,20 @@ struct Inner {
 
 impl WebPush {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
-        let credential = Credential::read(setup)?;
-        let host = Some(given::host(setup, "send", "")?).filter(|host| !host.is_empty());
-        let is_free = host.is_some() || setup.ca_pem.is_some();
+        let is_free = stand_in(setup)?.is_some() || setup.ca_pem.is_some();
         let transport = if is_free { Transport::new(setup)? } else { Transport::guarded(setup)? };
-        let reach = Reach { hosts: allow_hosts(setup)?, is_free };
-        Ok(Self(Arc::new(Inner { credential, reach, host, clock, transport })))
+        Self::over(clock, setup, transport, is_free)
     }
+
+    fn over(clock: Clock, setup: &Setup, transport: Transport, is_free: bool) -> Result<Self, Invalid> {
+        let credential = Credential::read(setup)?;
+        let reach = Reach { hosts: allow_hosts(setup)?, is_free };
+        Ok(Self(Arc::new(Inner { credential, reach, host: stand_in(setup)?, clock, transport })))
+    }
+}
+
+fn stand_in(setup: &Setup) -> Result<Option<String>, Invalid> {
+    Ok(Some(given::host(setup, "send", "")?).filter(|host| !host.is_empty()))
 }
 
 fn allow_hosts(setup: &Setup) -> Result<Vec<String>, Invalid> {
@@ -118,6 +125,10 @@ impl Inner {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod lab_tests;
 
 #[cfg(test)]
 mod tests {

@@ -131,7 +131,7 @@ fn plain(parcel: &Parcel) -> Value {
         ("uri", message.uri.as_ref().map(|uri| json!(uri))),
         ("tag", message.collapse_key.as_ref().map(|key| json!(key))),
         ("badge", options.badge.map(|badge| json!(badge))),
-        ("silent", is_silent.then(|| json!(true))),
+        ("silent", is_silent.then_some(Value::Bool(true))),
         ("data", data),
     ];
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -197,14 +197,14 @@ mod tests {
         }
     }
 
-    fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<(&'static str, String)>) {
-        let content = content(&parcel("t", &options, change)).unwrap();
+    fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<(&'static str, String)>) {
+        let content = content(&parcel("t", options, change)).unwrap();
         (serde_json::from_slice(&content.plain).unwrap(), content.headers)
     }
 
     #[test]
     fn a_browser_gets_all_of_it() {
-        let (plain, headers) = mapped(json!({"subtitle": "Shop", "badge": 2}), |message| {
+        let (plain, headers) = mapped(&json!({"subtitle": "Shop", "badge": 2}), |message| {
             message.data = Some(r#"{"oid":7781}"#.to_owned());
             message.uri = Some("https://example.com/o".to_owned());
             message.collapse_key = Some("order-7781".to_owned());
@@ -230,14 +230,14 @@ mod tests {
     #[test]
     fn lane_time_and_topic_are_in_the_services_terms() {
         for (lane, urgency) in [(Lane::High, "high"), (Lane::Normal, "normal"), (Lane::Bulk, "low")] {
-            let (_, headers) = mapped(Value::Null, |message| message.lane = lane);
+            let (_, headers) = mapped(&Value::Null, |message| message.lane = lane);
             assert_eq!(headers[1].1, urgency);
         }
-        let (_, headers) = mapped(Value::Null, |message| message.expires_at = message.accepted_at);
+        let (_, headers) = mapped(&Value::Null, |message| message.expires_at = message.accepted_at);
         assert_eq!(headers[0].1, "0", "now or never");
-        let (_, headers) = mapped(Value::Null, |message| message.collapse_key = Some("订单/1".to_owned()));
+        let (_, headers) = mapped(&Value::Null, |message| message.collapse_key = Some("订单/1".to_owned()));
         assert_eq!(headers[4].1.len(), 32);
-        let (plain, _) = mapped(Value::Null, |message| message.silent = true);
+        let (plain, _) = mapped(&Value::Null, |message| message.silent = true);
         assert!(plain.get("title").is_none() && plain["silent"] == true);
     }
 

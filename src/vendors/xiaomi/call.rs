@@ -23,8 +23,11 @@ struct Inner {
 
 impl Xiaomi {
     pub(in crate::vendors) fn open(setup: &Setup) -> Result<Self, Invalid> {
+        Self::over(setup, Transport::new(setup)?)
+    }
+
+    fn over(setup: &Setup, transport: Transport) -> Result<Self, Invalid> {
         let credential = Credential::read(setup)?;
-        let transport = Transport::new(setup)?;
         Ok(Self(Arc::new(Inner { credential, transport })))
     }
 }
@@ -77,3 +80,7 @@ fn form(content: &Content, to: &[Address]) -> String {
     form.extend_pairs(content.fields.iter().map(|(name, value)| (*name, value.as_str())));
     form.append_pair("registration_id", &regids.join(",")).finish()
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod lab_tests;

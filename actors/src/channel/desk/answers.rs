@@ -77,7 +77,7 @@ impl Desk {
         let (mut health, mut replay) = (Health { well: taken > 0, ..Health::default() }, Vec::new());
         for (held, outcome) in held.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Accepted(accepted) => self.accepted(&held, accepted),
+                Outcome::Accepted(accepted) => self.accepted(&held, accepted, now),
                 Outcome::Refused(refused) => {
                     counted::refused(self.vendor, &refused);
                     if !refused.is_ambiguous {
@@ -111,14 +111,14 @@ impl Desk {
         self.look_after(health, now);
     }
 
-    fn accepted(&mut self, held: &Held, Accepted { vendor_id, degraded }: Accepted) {
+    fn accepted(&mut self, held: &Held, Accepted { vendor_id, degraded }: Accepted, now: Now) {
         counted::accepted(self.vendor, &degraded);
-        self.ends.push((held.errand.id, End::HandedOver { vendor_id }));
+        self.end(held, End::HandedOver { vendor_id }, now);
     }
 
     fn meet(&mut self, fate: Fate, held: Held, replay: &mut Vec<Held>, now: Now) {
         match fate {
-            Fate::End(end) => self.ends.push((held.errand.id, end)),
+            Fate::End(end) => self.end(&held, end, now),
             Fate::Alone => self.batch.add(vec![Held { alone: true, ..held }], now.ms),
             Fate::Replay => replay.push(Held { replayed: true, ..held }),
         }

@@ -58,7 +58,7 @@ impl Desk {
         for held in held {
             match self.may_go(&held, now) {
                 Ok(()) => go.push(held),
-                Err(end) => self.ends.push((held.errand.id, end)),
+                Err(end) => self.end(&held, end, now),
             }
         }
         go

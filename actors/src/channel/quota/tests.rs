@@ -76,8 +76,8 @@ fn a_restart_forgets_nothing_of_the_day() {
     let mut before = ledger(Vendor::Xiaomi);
     before.take(Sort::Default, DEVICE, LAST).unwrap();
     before.spent(Sort::Marketing, LAST);
-    let kept = serde_json::to_vec(&before.to_keep().unwrap()).unwrap();
-    assert!(before.to_keep().is_none(), "nothing changed since");
+    let kept = serde_json::to_vec(&before.changed().unwrap()).unwrap();
+    assert!(before.changed().is_none(), "nothing changed since");
     let mut after = Ledger::new(Vendor::Xiaomi, BTreeMap::new(), serde_json::from_slice(&kept).unwrap());
     assert!(after.take(Sort::Default, DEVICE, LAST).is_err());
     assert!(after.take(Sort::Marketing, DEVICE, LAST).is_err());

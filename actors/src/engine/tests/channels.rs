@@ -7,9 +7,12 @@ use std::sync::atomic::Ordering;
 use carillon_sdk::Vendor;
 use serde_json::json;
 
-use super::world::World;
-use crate::channel::fake::{Book, FakeGateways, FakeVendor};
-use crate::channel::{AccessView, Class, Config, Draft, Error, Outcome, Refused, Scope};
+use super::world::{World, soon};
+use crate::channel::fake::{self, Book, FakeGateways, FakeVendor};
+use crate::channel::{
+    AccessView, BreakerView, Class, Config, Draft, Errand, ErrandLane, Error, Outcome, Refused, Scope, State,
+};
+use crate::engine;
 use crate::store::{Audit, Kind};
 
 fn open(world: &World) -> (Arc<FakeVendor>, Book) {
@@ -41,7 +44,7 @@ async fn a_credential_goes_in_and_nobody_sees_it_again() {
     let _open = open(&world);
     let setups = world.engine.channel_setups(world.app);
     let view = setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
-    assert_eq!(setups.list(), [view.clone()]);
+    assert_eq!(setups.list(), std::slice::from_ref(&view));
     assert!(!format!("{view:?}").contains("planted-secret"));
     for (_, _, stored) in world.engine.store().objects_of_all(Kind::Channel) {
         assert!(!String::from_utf8_lossy(&stored.bytes).contains("planted-secret"));
@@ -110,4 +113,89 @@ async fn a_trial_keeps_its_access_until_the_credential_changes() {
     setups.remove(Vendor::Apns, audit(), None).await.unwrap();
     assert!(world.engine.store().objects_of_all(Kind::ChannelState).is_empty());
     assert_eq!(test().await, Err(Error::Unknown));
+}
+
+/// Waits until the channel's state is so.
+async fn until(world: &World, is_so: impl Fn(Option<&State>) -> bool) {
+    soon("a channel's state", async {
+        while !is_so(world.engine.channel_state(world.app, Vendor::Apns).as_ref()) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+fn errand(world: &World, number: u32) -> Errand {
+    fake::errand(number, &fake::message("a", world.clock.now()), world.clock.now())
+}
+
+#[actix::test]
+async fn a_setup_makes_a_channel_and_a_change_makes_it_anew() {
+    let world = World::new().await;
+    let (vendor, book) = open(&world);
+    book.add(ErrandLane::Normal, [errand(&world, 1)]);
+    let setups = world.engine.channel_setups(world.app);
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    soon("a message", book.until_handed_over(1)).await;
+    until(&world, |state| state.is_some()).await;
+
+    let off = Draft { credential: None, enabled: false, ..draft() };
+    setups.put(Vendor::Apns, None, off, audit(), None).await.unwrap();
+    until(&world, |state| state.is_none()).await;
+    book.add(ErrandLane::Normal, [errand(&world, 2)]);
+
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    soon("another message", book.until_handed_over(2)).await;
+    assert_eq!(vendor.authorized.load(Ordering::SeqCst), 1, "the credential did not change");
+
+    setups.remove(Vendor::Apns, audit(), None).await.unwrap();
+    until(&world, |state| state.is_none()).await;
+}
+
+#[actix::test]
+async fn channels_and_their_office_that_panic_are_made_anew_and_lose_nothing() {
+    let world = World::new().await;
+    let (_vendor, book) = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    for (number, kind) in [(1, engine::Kind::Channel), (2, engine::Kind::Channels)] {
+        book.add(ErrandLane::Normal, [errand(&world, number)]);
+        soon("a message", book.until_handed_over(number as usize)).await;
+        world.engine.crash(kind);
+    }
+    book.add(ErrandLane::Normal, [errand(&world, 3)]);
+    soon("a message after both died", book.until_handed_over(3)).await;
+}
+
+#[actix::test]
+async fn a_trial_that_goes_well_sets_a_stopped_channel_going() {
+    let world = World::new().await;
+    let (vendor, book) = open(&world);
+    let wrong = Refused::new(Class::Config, Scope::App, "BadTopic");
+    vendor.answer(move |parcel| vec![wrong.clone().into(); parcel.to.len()]);
+    let setups = world.engine.channel_setups(world.app);
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    book.add(ErrandLane::Normal, [errand(&world, 1)]);
+    let is_open = |state: &State| matches!(state.breaker, BreakerView::Open { .. });
+    until(&world, |state| state.is_some_and(is_open)).await;
+
+    vendor.answer(|parcel| vec![Outcome::accepted(None); parcel.to.len()]);
+    let tested = world.engine.test_channel(world.app, Vendor::Apns, Some("ok-1".to_owned())).await.unwrap();
+    assert_eq!(tested.sent, Some(Outcome::accepted(None)));
+    until(&world, |state| state.is_some_and(|state| !is_open(state))).await;
+    world.clock.advance(std::time::Duration::from_secs(1));
+    book.add(ErrandLane::Normal, [errand(&world, 2)]);
+    soon("both messages", book.until_handed_over(2)).await;
+}
+
+#[actix::test]
+async fn a_server_that_drains_hears_what_its_vendors_say() {
+    let world = World::new().await;
+    let (_vendor, book) = open(&world);
+    let setups = world.engine.channel_setups(world.app);
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    book.add(ErrandLane::Normal, [errand(&world, 1)]);
+    until(&world, |state| state.is_some()).await;
+    soon("the drain", world.engine.drain(carillon_sdk::Ttl::ZERO)).await;
+    assert!(book.ends().len() <= 1);
 }

@@ -4,6 +4,7 @@ use carillon_sdk::api::Step;
 use carillon_sdk::wire::{Bind, ErrorCode, GoodbyeReason, Hello, Report, ReportKind};
 
 use super::*;
+use crate::store::Cursor;
 
 fn errors(effects: &[Effect]) -> Vec<ErrorCode> {
     effects
@@ -60,6 +61,27 @@ fn a_gap_is_read_from_the_store_and_keeps_the_order() {
     assert_eq!(sent(&bench.page(turn, &[own(5), own(6)], false, (6, 0))), [5, 6]);
     assert!(bench.hint(&own(5), 0).is_empty(), "the page had it");
     assert_eq!(sent(&bench.hint(&own(7), 6)), [7]);
+}
+
+#[test]
+fn a_place_a_vendor_gave_back_is_sent_though_the_session_is_beyond_it() {
+    let mut bench = Bench::caught_up();
+    assert_eq!(sent(&bench.hint(&own(9), 0)), [9]);
+    let again = DueHint { device: DEVICE, epoch: Epoch(1), due: own(5), prev: Seq(0), is_again: true };
+    assert_eq!(sent(&bench.step(|session, now, fx| session.due(&again, &BOUNDS, now, fx))), [5]);
+    assert!(sent(&bench.step(|session, now, fx| session.due(&again, &BOUNDS, now, fx))).is_empty());
+}
+
+#[test]
+fn when_hints_were_lost_the_queues_are_read_from_their_front() {
+    let mut bench = Bench::caught_up();
+    assert_eq!(sent(&bench.hint(&own(9), 0)), [9]);
+    let effects = bench.step(|session, _, fx| session.start_over(&BOUNDS, fx));
+    let Some(Effect::Read { turn, cursor, .. }) = effects.into_iter().next() else {
+        panic!("no page is read")
+    };
+    assert_eq!(cursor, Cursor::default());
+    assert_eq!(sent(&bench.page(turn, &[own(5), own(9)], false, (9, 0))), [5], "9 is in flight");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Random histories of an app's log, with kills in between: each device that was let go to has
+//! Random histories of an app's log and of its devices' queues, by our own road and by a vendor's, with
+//! kills in between: each device that was let go to has
 //! exactly one verdict or is pending, what was accepted is the sum of both, and statistics say the
 //! same.
 
@@ -7,14 +8,15 @@ use std::sync::Arc;
 
 use carillon_sdk::api::{Dimension, Granularity};
 use carillon_sdk::wire::Lane;
-use carillon_sdk::{MessageId, Ttl};
+use carillon_sdk::{MessageId, Ttl, Vendor};
 use proptest::prelude::*;
 use roaring::RoaringBitmap;
 
-use super::super::{LogEntry, Targets, TaskInfo};
+use super::super::{By, Enqueued, LogEntry, Targets, TaskInfo};
 use super::harness::{Bench, HOUR, On, START, wait};
 use crate::audience::{Audience, Fact};
-use crate::model::{App, Device, Due, Message, PushType, ShardNo, Task};
+use crate::channel::{End, ErrandLane, Errands, Works as _};
+use crate::model::{App, Device, Due, Message, Owner, PushType, ShardNo, Task};
 
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -24,6 +26,12 @@ enum Event {
     Plan,
     Release(usize),
     Register,
+    /// To one device.
+    Push(usize),
+    Token(usize),
+    /// A vendor's channel takes what there is, and says one thing of it.
+    Carry(Lane, Said),
+    Receipt(usize, usize),
     Connect(usize),
     Bind(usize),
     Send(usize),
@@ -39,6 +47,16 @@ enum Event {
     Kill,
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Said {
+    Taken,
+    Again,
+    Refused,
+    Dead,
+    /// Nothing: it stays out.
+    Nothing,
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let one = any::<usize>;
     prop_oneof![
@@ -46,6 +64,14 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Plan),
         4 => one().prop_map(Event::Release),
         3 => Just(Event::Register),
+        4 => one().prop_map(Event::Push),
+        4 => one().prop_map(Event::Token),
+        14 => (
+            prop::sample::select(vec![Lane::Normal, Lane::Bulk]),
+            prop::sample::select(vec![Said::Taken, Said::Taken, Said::Again, Said::Refused, Said::Dead, Said::Nothing]),
+        )
+            .prop_map(|(lane, said)| Event::Carry(lane, said)),
+        2 => (one(), one()).prop_map(|(which, device)| Event::Receipt(which, device)),
         4 => one().prop_map(Event::Connect),
         2 => one().prop_map(Event::Bind),
         4 => one().prop_map(Event::Send),
@@ -67,19 +93,28 @@ struct World {
     devices: Vec<Device>,
     messages: Vec<MessageId>,
     tasks: Vec<Task>,
+    /// The channel's errands, and tokens given out so far.
+    channel: Option<Arc<dyn Errands>>,
+    tokens: usize,
 }
 
 impl World {
     fn new() -> Self {
         let bench = Bench::new(On::Memory);
         let app = bench.app("shop");
-        let devices = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
-        Self { bench, app, devices, messages: Vec::new(), tasks: Vec::new() }
+        bench.set_up(app, Vendor::Fcm);
+        let devices: Vec<_> = (0..3).map(|n| bench.device(app, &format!("d{n}"))).collect();
+        bench.token(devices[0], Vendor::Fcm, "of d0");
+        bench.token(devices[1], Vendor::Fcm, "of d1");
+        Self { bench, app, devices, messages: Vec::new(), tasks: Vec::new(), channel: None, tokens: 0 }
     }
 
     fn message(&mut self, task: Option<Task>) -> Arc<Message> {
         let push_type = PushType::Broadcast;
-        let message = Message { lane: Lane::Bulk, push_type, task, ..self.bench.message(self.app) };
+        // Every other one is for the vendor alone.
+        let alone = self.messages.len() % 2 == 1;
+        let options = alone.then(|| r#"{"fallback":"none"}"#.to_owned());
+        let message = Message { lane: Lane::Bulk, push_type, task, options, ..self.bench.message(self.app) };
         self.messages.push(message.id);
         Arc::new(message)
     }
@@ -128,7 +163,18 @@ impl World {
                 self.devices.push(device);
             }
             Event::Fail => self.fail(),
-            Event::Kill => self.bench.kill_and_reopen(),
+            Event::Kill => {
+                self.channel = None;
+                self.bench.kill_and_reopen();
+            }
+            Event::Carry(lane, said) => self.carry(lane, said),
+            Event::Receipt(which, device) => {
+                if let (Some(id), Some(device)) =
+                    (Self::pick(&self.messages, which), Self::pick(&self.devices, device))
+                {
+                    wait(self.bench.store().confirm(device, id, Vendor::Fcm)).unwrap();
+                }
+            }
             Event::Sweep => self.bench.sweep(),
             Event::Pass(seconds) => {
                 self.bench.advance(Ttl::from_secs(seconds));
@@ -154,13 +200,28 @@ impl World {
         | Event::Send(which)
         | Event::Ack(which)
         | Event::Delete(which)
+        | Event::Push(which)
+        | Event::Token(which)
         | Event::RevokeFrom(_, which)) = event
         else {
             return;
         };
         let Some(device) = Self::pick(&self.devices, which) else { return };
+        if matches!(event, Event::Push(_)) {
+            let message =
+                Message { lane: Lane::Normal, push_type: PushType::Single, ..(*self.message(None)).clone() };
+            let id = message.id;
+            let taken = self.bench.enqueue(message, &[Owner::Device(device)]).unwrap();
+            if !matches!(taken[..], [Enqueued::Stored(_)]) {
+                self.messages.retain(|message| *message != id);
+            }
+        }
         let store = self.bench.store();
         match event {
+            Event::Token(_) => {
+                self.tokens += 1;
+                drop(wait(store.vendor_token(device, Vendor::Fcm, &format!("t{}", self.tokens), By::Device)));
+            }
             Event::Connect(_) => drop(store.connect(device, store.next_epoch(), ShardNo(0))),
             Event::Bind(_) => {
                 let user = (which % 2 == 0).then(|| self.bench.user(self.app, "anna"));
@@ -179,12 +240,29 @@ impl World {
         }
     }
 
+    fn carry(&mut self, lane: Lane, said: Said) {
+        let (store, app) = (self.bench.store(), self.app);
+        let channel = self.channel.get_or_insert_with(|| store.errands(app, Vendor::Fcm));
+        let lane = if lane == Lane::Bulk { ErrandLane::Bulk } else { ErrandLane::Normal };
+        let claimed = wait(channel.claim(lane, 3)).unwrap();
+        let end = match said {
+            Said::Taken => End::HandedOver { vendor_id: None },
+            Said::Again => End::Again { at: self.bench.clock.now() },
+            Said::Refused => End::Refused { code: "no".to_owned() },
+            Said::Dead => End::Dead { code: "gone".to_owned(), dead_since: None },
+            Said::Nothing => return,
+        };
+        let ends = claimed.errands.iter().map(|errand| (errand.id, end.clone())).collect();
+        wait(channel.conclude(ends)).unwrap();
+    }
+
     /// A broadcast whose commit fails, and a kill: nobody is to hear of it.
     fn fail(&mut self) {
         let message = self.message(None);
         let id = self.messages.pop();
         self.bench.faults.fail_write(1);
         assert!(wait(self.bench.store().broadcast(message, Audience::Everybody, None)).is_err());
+        self.channel = None;
         self.bench.kill_and_reopen();
         let story = wait(self.bench.store().message(self.app, id.unwrap(), None, 1)).unwrap();
         assert!(story.is_none());
@@ -223,6 +301,7 @@ impl World {
         let counted =
             [sum(|row| row.arrived), sum(|row| row.expired), sum(|row| row.revoked), sum(|row| row.failed)];
         assert_eq!(counted, [of("delivered"), of("expired"), of("revoked"), of("rejected")], "{states:?}");
+        assert_eq!(sum(|row| row.handed_over), of("handed_over"), "{states:?}");
         assert_eq!(sum(|row| row.accepted), states.values().sum::<u64>(), "{states:?}");
     }
 }
@@ -237,6 +316,7 @@ proptest! {
             world.apply(event);
         }
         world.check();
+        world.channel = None;
         world.bench.kill_and_reopen();
         world.check();
         // Everything ends.

@@ -13,7 +13,7 @@ use crate::model::{App, Device, Message, Owner, PushType, ShardNo};
 
 impl Bench {
     /// The app has a setup for the vendor.
-    fn set_up(&self, app: App, vendor: Vendor) {
+    pub(super) fn set_up(&self, app: App, vendor: Vendor) {
         let row = serde_json::json!({
             "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_key": "k",
             "created_at": 0, "updated_at": 0, "credential_at": 0,
@@ -31,7 +31,7 @@ impl Bench {
         wait(self.store().change(app, vec![change], None::<Audit>, None)).unwrap();
     }
 
-    fn token(&self, device: Device, vendor: Vendor, token: &str) {
+    pub(super) fn token(&self, device: Device, vendor: Vendor, token: &str) {
         wait(self.store().vendor_token(device, vendor, token, By::Device)).unwrap();
     }
 
