@@ -61,8 +61,8 @@ const MATRIX: [(Vendor, [&str; 11]); 10] = [
             "retry connection ?",
             "retry platform",
             "accepted, unbind device, accepted",
-            // A status of 200 has no body with Apple.
-            "accepted",
+            // With Apple a status of 200 has no body: whoever said it, the id makes a repeat harmless.
+            "retry platform ?",
             "reauth app",
         ],
     ),
@@ -156,7 +156,7 @@ const MATRIX: [(Vendor, [&str; 11]); 10] = [
             "accepted",
             "unbind device",
             "throttle app",
-            "throttle app day",
+            "throttle category day",
             "config app",
             "perm message",
             "retry connection ?",
@@ -204,9 +204,10 @@ const MATRIX: [(Vendor, [&str; 11]); 10] = [
         [
             "accepted",
             "unbind device",
-            "throttle endpoint",
-            "throttle endpoint",
-            "config app",
+            // Of the one subscription: others at the same service go on.
+            "throttle device",
+            "throttle device",
+            "config endpoint",
             "perm message",
             "retry endpoint ?",
             "retry endpoint",
@@ -298,7 +299,8 @@ impl Cell<'_> {
                     Ok(access) => send(&access, &message).await,
                 };
                 world.set_condition(vendor, Condition::Up);
-                (found, line.access().await)
+                // What was good before is so again. A new one would be too early for Apple.
+                (found, access.clone())
             }
             ExpiredCredential => (send(access, &message).await, line.access().await),
             _ => (send(access, &message).await, access.clone()),
