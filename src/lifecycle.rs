@@ -8,7 +8,6 @@
 //! The end is bounded: the drain window and ten seconds. A second signal ends it at once.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -48,6 +47,8 @@ pub struct Setup {
     pub ca_pem: Option<String>,
     /// Whether the operations listener makes actors panic on request, in `dev` alone.
     pub panics: bool,
+    /// Whether vendors reach the API where it listens, in `dev` alone, whose vendors are simulators.
+    pub vendors_are_here: bool,
     /// Whether a port that is taken is replaced by a free one, in `dev` alone.
     pub any_port: bool,
 }
@@ -91,12 +92,13 @@ impl Server {
             .map_err(|error| Failure::of(Code::Internal, &error))?;
         receipts::open(&engine, &config.receipts)
             .map_err(|error| Failure::of(Code::Configuration, &error))?;
-        vendors::open(&engine, &config.vendors, Arc::new(vendors::Quiet));
         let doors = Doors::bind(&door_settings(config, &setup)?).map_err(Failure::from_error)?;
         let addresses = device_addresses(config, &doors);
         let tls = setup.http_certificate.as_ref().map(Certificate::server_config).transpose();
         let tls = tls.map_err(Failure::from_error)?;
         let (listener, http) = bind("http.listen", setup.free(config.http.listen))?;
+        let here = setup.vendors_are_here.then(|| format!("http://{http}"));
+        vendors::open(&engine, config.vendors.public_url.clone().or(here).as_deref());
         let state = http::State::new(
             engine.clone(),
             config.http.clone(),

@@ -41,6 +41,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Template(args) => cli::client(cli::template::run(args)),
         Command::Settings(args) => cli::client(cli::settings::run(args)),
         Command::Vendor(args) => cli::client(cli::vendor::run(args)),
+        Command::Lab(args) => cli::client(cli::lab::run(args)),
         Command::Audit(args) => cli::client(cli::audit::run(args)),
         Command::Key(args) => cli::client(cli::key::run(args)),
         Command::App(args) => cli::client(cli::app::run(args)),

@@ -299,6 +299,8 @@ pub enum Step {
     Confirmed,
     /// A vendor's channel would not have it, and it goes by another road.
     Refused,
+    /// Of no message: a vendor said that a device's token is dead, and it was dropped.
+    TokenInvalidated,
 }
 
 impl Step {

@@ -66,9 +66,18 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
+/// The message it is about; of a token its channel and digest.
+fn about(event: &EventView) -> String {
+    match (event.message_id, &event.token_digest) {
+        (Some(id), _) => id.to_string(),
+        (None, Some(digest)) => format!("{} {digest}", event.channel),
+        (None, None) => "-".to_owned(),
+    }
+}
+
 fn line(event: &EventView) -> String {
     let device = event.device_id.as_ref().map(|id| id.as_str());
     let whom = device.or(event.user_id.as_ref().map(|id| id.as_str())).unwrap_or("-");
     let reason = event.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    format!("{} {:<9} {} {whom}{reason}", out::time(event.at), event.kind.as_str(), event.message_id)
+    format!("{} {:<9} {} {whom}{reason}", out::time(event.at), event.kind.as_str(), about(event))
 }

@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod events;
 pub mod exit;
 pub mod key;
+pub mod lab;
 pub mod list;
 pub mod message;
 pub mod out;
@@ -80,6 +81,8 @@ pub enum Command {
     Settings(settings::Args),
     /// Phone makers' channels: set up, test, list, quota, rotate
     Vendor(vendor::Args),
+    /// All ten vendors on this machine, to try their roads without an account
+    Lab(lab::Args),
     /// Who changed what
     Audit(audit::Args),
     /// Make, list and revoke API keys

@@ -1,10 +1,13 @@
 //! `carillon dev`: a ready server for development, with an app, a key and devices to play with.
 
 mod certificate;
+mod lab;
 mod samples;
 
 use std::path::PathBuf;
 
+use carillon_actors::engine::Engine;
+use carillon_actors::model::App;
 use carillon_actors::store::{AppInfo, KeyInfo, Store};
 use carillon_sdk::api::{CreateApp, CreateKey, DeviceAddresses};
 use carillon_sdk::{AppId, WorkspaceId};
@@ -19,7 +22,7 @@ use crate::lifecycle::{self, Reload, Server, Setup};
 use crate::log;
 use crate::settings::{self, Base};
 
-const APP: &str = "demo";
+const APP_ID: &str = "demo";
 const WORKSPACE: &str = "default";
 
 #[derive(Debug, Default, clap::Args)]
@@ -30,9 +33,12 @@ pub struct Args {
     /// A free port for every listener
     #[arg(long)]
     ephemeral_ports: bool,
-    /// No sample devices
+    /// No sample devices, and no simulators of vendors
     #[arg(long)]
     no_samples: bool,
+    /// Simulators of vendors without the sample devices
+    #[arg(long, requires = "no_samples")]
+    lab: bool,
     /// When ready, print one JSON object and nothing else
     #[arg(long)]
     json: bool,
@@ -77,6 +83,7 @@ async fn serve(args: &Args, dir: &DataDir, config: &Config) -> Result<(), Failur
         device_certificate: Some(certificate),
         ca_pem: Some(made.ca_pem),
         panics: true,
+        vendors_are_here: true,
         any_port: true,
         ..Setup::default()
     };
@@ -88,7 +95,31 @@ async fn serve(args: &Args, dir: &DataDir, config: &Config) -> Result<(), Failur
     if !args.no_samples {
         samples::start(&server.engine, &app, &server.addresses, args.json).await?;
     }
+    if args.lab || !args.no_samples {
+        actix_rt::spawn(vendors(server.engine.clone(), app.app, !args.no_samples));
+    }
     server.run_until_stopped(|| Reload::Refused("dev has nothing to reload".to_owned())).await
+}
+
+/// Simulators of the ten vendors, until the process ends. Their keys take a second or two to make, for
+/// which nobody waits.
+async fn vendors(engine: Engine, app: App, samples: bool) {
+    let started = async {
+        let lab = lab::start(&engine, app).await?;
+        if samples {
+            lab::devices(&engine, app, &lab).await?;
+        }
+        Ok::<_, Failure>(lab)
+    };
+    match started.await {
+        Ok(lab) => {
+            tracing::info!("ten vendors are simulated");
+            // It ends when it is dropped.
+            std::future::pending::<()>().await;
+            drop(lab);
+        }
+        Err(failure) => tracing::error!(%failure, "no vendor is simulated"),
+    }
 }
 
 fn flags(args: &Args, dir: &DataDir) -> Layer {
@@ -103,7 +134,7 @@ fn flags(args: &Args, dir: &DataDir) -> Layer {
 
 /// The demo app, made at the first start.
 async fn app(store: &Store) -> Result<AppInfo, Failure> {
-    let id = AppId::parse(APP).map_err(Failure::from_error)?;
+    let id = AppId::parse(APP_ID).map_err(Failure::from_error)?;
     let workspace = WorkspaceId::parse(WORKSPACE).map_err(Failure::from_error)?;
     let kept = store.apps().into_iter().find(|app| app.app_id == id && app.workspace_id == workspace);
     if let Some(app) = kept {
@@ -165,9 +196,24 @@ impl Ready<'_> {
         let (curl, cli) = (out::bold("Paste this into another terminal:"), out::bold("or this:"));
         let samples = if samples {
             "\nphone-1 and tablet-1 (user alice) and phone-2 (user bob) are connected; what reaches them \
-             is printed here.\n"
+             is printed here. User carol has a device at each of ten simulated vendors, which are not \
+             connected: their messages go by the vendor.\n"
         } else {
             ""
+        };
+        let roads = if samples.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "
+{}
+
+{program} vendor list                          all ten, and how each fares
+{program} device watch xiaomi-1                what becomes of its messages, as it happens
+{program} push --user carol --title Hello      by ten vendors at once
+",
+                out::bold("With the same four variables, to see every road:")
+            )
         };
         format!(
             "{title}
@@ -190,7 +236,7 @@ curl -s {http}/v1/pushes -H 'Authorization: Bearer {key_id}.{key_secret}' \\
 
 CARILLON_SERVER={http} CARILLON_APP_ID={app_id} CARILLON_KEY_ID={key_id} CARILLON_KEY_SECRET={key_secret} \\
   {program} push --user alice --title Hello --body 'from the command line'
-{samples}"
+{samples}{roads}"
         )
     }
 }

@@ -16,6 +16,7 @@ const REQUESTS_MAX: usize = 10_000;
 pub struct Capture {
     requests: Mutex<VecDeque<Captured>>,
     taken: Mutex<Vec<Taken>>,
+    posted: Mutex<VecDeque<Posted>>,
 }
 
 /// A request and its answer.
@@ -47,6 +48,19 @@ pub struct Taken {
     pub content: Value,
 }
 
+/// A receipt, or several in one, as it was posted.
+#[derive(Debug, Clone, Serialize)]
+pub struct Posted {
+    pub vendor: Vendor,
+    pub at: Timestamp,
+    pub url: String,
+    pub body: String,
+    /// 0 when nothing was answered.
+    pub status: u16,
+    /// Why it was not answered.
+    pub why: Option<String>,
+}
+
 impl Capture {
     pub fn request(&self, captured: Captured) {
         let mut requests = self.requests.lock();
@@ -74,6 +88,20 @@ impl Capture {
         });
     }
 
+    pub(super) fn post(&self, posted: Posted) {
+        let mut kept = self.posted.lock();
+        if kept.len() == REQUESTS_MAX {
+            kept.pop_front();
+        }
+        kept.push_back(posted);
+    }
+
+    /// Receipts, the oldest first.
+    #[must_use]
+    pub fn posted(&self, vendor: Vendor) -> Vec<Posted> {
+        self.posted.lock().iter().filter(|one| one.vendor == vendor).cloned().collect()
+    }
+
     pub fn take(&self, taken: Taken) {
         self.taken.lock().push(taken);
     }
@@ -96,6 +124,7 @@ impl Capture {
     pub fn clear(&self) {
         self.requests.lock().clear();
         self.taken.lock().clear();
+        self.posted.lock().clear();
     }
 }
 

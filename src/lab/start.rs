@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::front::{self, Front};
 use super::tls::{self, Identity};
 use super::{Apns, Fcm, Harmony, Honor, Huawei, Meizu, Oppo, Simulator, Vivo, WebPush, World, Xiaomi};
+use super::{control, receipts};
 
 /// HTTP/2 streams at a time on one connection, as Apple allows them at first.
 const STREAMS_MAX: u32 = 1_000;
@@ -26,6 +27,10 @@ pub struct Options {
     pub base_port: Option<u16>,
     /// HTTP/2 streams at a time on one connection; none is 1,000.
     pub streams_max: Option<u32>,
+    /// The port of the control surface (plain HTTP, loopback), 0 lets the system choose; none opens none.
+    pub control_port: Option<u16>,
+    /// Authorities that receipts posted over HTTPS believe, in PEM, in place of the web's.
+    pub receipts_ca_pem: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +41,8 @@ pub enum Error {
     Tls(#[from] tls::Error),
     #[error("make the simulators' keys")]
     Keys(#[from] tokio::task::JoinError),
+    #[error(transparent)]
+    Poster(#[from] receipts::Error),
 }
 
 /// Stops when it is dropped.
@@ -45,6 +52,7 @@ pub struct Lab {
     sites: BTreeMap<Vendor, Site>,
     browsers: Arc<WebPush>,
     ca_pem: String,
+    control: Option<SocketAddr>,
     /// Aborts its tasks when it is dropped.
     _listening: JoinSet<()>,
 }
@@ -67,7 +75,9 @@ impl Lab {
         let connections = Arc::new(AtomicU64::new(1));
         for simulator in simulators {
             let vendor = simulator.vendor();
-            let listener = listener(options.base_port, vendor).await?;
+            // The vendors' numbers begin with 1.
+            let port = options.base_port.map(|base| base.saturating_add(u16::from(vendor as u8) - 1));
+            let listener = listener(port.unwrap_or(0)).await?;
             let address = local(&listener)?;
             // Apple speaks nothing else.
             let protocols: &[&str] = if vendor == Vendor::Apns { &["h2"] } else { &["h2", "http/1.1"] };
@@ -81,7 +91,15 @@ impl Lab {
             listening.spawn(front::listen(Arc::new(front), listener));
             sites.insert(vendor, Site { simulator, address });
         }
-        Ok(Self { world, sites, browsers, ca_pem: identity.ca_pem, _listening: listening })
+        let poster = receipts::Poster::new(options.receipts_ca_pem)?;
+        listening.spawn(receipts::post_all(Arc::clone(&world), poster));
+        let mut control = None;
+        if let Some(port) = options.control_port {
+            let listener = listener(port).await?;
+            control = Some(local(&listener)?);
+            listening.spawn(control::listen(Arc::clone(&world), listener));
+        }
+        Ok(Self { world, sites, browsers, control, ca_pem: identity.ca_pem, _listening: listening })
     }
 
     #[must_use]
@@ -104,6 +122,12 @@ impl Lab {
     #[must_use]
     pub fn subscription(&self, token: &str) -> serde_json::Value {
         self.browsers.subscription(&self.base_url(Vendor::WebPush), token)
+    }
+
+    /// Where the control surface listens, when it was asked for.
+    #[must_use]
+    pub fn control_url(&self) -> Option<String> {
+        self.control.map(|address| format!("http://{address}"))
     }
 
     /// The authority that all listeners stand on, in PEM.
@@ -164,9 +188,7 @@ fn at(base: &str, uri: &str) -> String {
     format!("{base}{}", path.unwrap_or_default())
 }
 
-async fn listener(base_port: Option<u16>, vendor: Vendor) -> Result<TcpListener, Error> {
-    // The vendors' numbers begin with 1.
-    let port = base_port.map_or(0, |base| base.saturating_add(u16::from(vendor as u8) - 1));
+async fn listener(port: u16) -> Result<TcpListener, Error> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address).await.map_err(|error| Error::Listen(address, error))
 }

@@ -17,6 +17,17 @@ const STATUSES_MAX: usize = 100;
 pub(super) const RECEIPTS_USER: &str = "lab";
 pub(super) const RECEIPTS_SECRET: &str = "lab-receipts-secret";
 
+const SIGNATURE: &str = "x-huawei-callback-id";
+
+/// A signature ends after minutes: it is made anew for each post.
+pub(super) fn sign_anew(world: &World, letter: &mut Letter) {
+    for (name, value) in &mut letter.headers {
+        if name == SIGNATURE {
+            *value = signature(world, letter.vendor);
+        }
+    }
+}
+
 /// To the registered address; nowhere when there is none.
 pub(super) fn post(world: &World, vendor: Vendor, statuses: &[Value]) {
     let Some(url) = world.receipts_url(vendor) else { return };
@@ -24,7 +35,7 @@ pub(super) fn post(world: &World, vendor: Vendor, statuses: &[Value]) {
         let mut letter = Letter::json(vendor, &url, &json!({"statuses": some}));
         // Whether Honor signs is written nowhere.
         if vendor != Vendor::Honor {
-            letter.headers.push(("x-huawei-callback-id".to_owned(), signature(world, vendor)));
+            letter.headers.push((SIGNATURE.to_owned(), signature(world, vendor)));
         }
         world.outbox.put(letter);
     }

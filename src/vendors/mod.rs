@@ -12,11 +12,12 @@ mod honor;
 mod huawei;
 mod ingress;
 mod jws;
+#[cfg(test)]
+mod manual;
 mod meizu;
 mod oauth;
 mod oppo;
 mod pushkit;
-mod quiet;
 mod receipts;
 mod shown;
 mod transport;
@@ -26,24 +27,20 @@ mod xiaomi;
 
 use std::sync::Arc;
 
-use carillon_actors::channel;
-use carillon_actors::engine::Engine;
-
-use carillon_actors::channel::{BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
+use carillon_actors::channel::{self, BadPost, Gateway, Gateways, Invalid, Receipt, ReceiptPost, Setup};
 use carillon_actors::clock::Clock;
+use carillon_actors::engine::Engine;
 use carillon_sdk::{Timestamp, Vendor};
 
-use crate::config;
-
 pub use self::ingress::{Ingress, Turned, begin_metrics};
-pub use self::quiet::Quiet;
 pub use self::receipts::thanks;
 pub use self::transport::{Answer, Call, Fault, Transport};
 
-/// Lets the engine speak to vendors.
-pub fn open(engine: &Engine, config: &config::Vendors, works: Arc<dyn channel::Works>) {
+/// Lets the engine speak to vendors, which reach the API at `public_url`, if they do.
+pub fn open(engine: &Engine, public_url: Option<&str>) {
     let protocols = Arc::new(Protocols::new(engine.clock().clone()));
-    let receipts_url = config.public_url.as_ref().map(|base| format!("{base}/v1/vendor-receipts"));
+    let receipts_url = public_url.map(|base| format!("{base}/v1/vendor-receipts"));
+    let works = Arc::new(engine.store().clone());
     engine.open_channels(protocols, works, channel::Config { receipts_url });
 }
 

@@ -46,7 +46,7 @@ async fn a_push_gives_its_events_in_order_and_a_reader_waits_for_the_next() {
     let (events, cursor) = events.await;
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventType::Accepted, EventType::Sent, EventType::Arrived, EventType::Opened]);
-    assert!(events.iter().all(|event| event.message_id == id && event.push_type == "single"));
+    assert!(events.iter().all(|event| event.message_id == Some(id) && event.push_type == "single"));
 
     let wait = EventsQuery {
         cursor: Some(cursor),

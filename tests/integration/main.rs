@@ -35,3 +35,4 @@ mod tidy;
 mod tokens;
 mod transports;
 mod users;
+mod vendors;

@@ -254,14 +254,9 @@ impl Desk {
     }
 
     fn claim(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        // A store that takes no conclusions shall give nothing out either.
-        let is_stuck = self.concluding.is_none() && !self.ends.is_empty() && now.ms < self.conclude_at_ms;
-        if is_stuck {
-            return;
-        }
+        self.remember(now);
         let probes = self.breaker.allows(now.at) == Allows::One;
         let most = self.held_max();
-        self.remember(now);
         for lane in ErrandLane::ALL {
             let is_due = match self.due[lane as usize] {
                 Due::Now => true,
@@ -269,16 +264,24 @@ impl Desk {
                 Due::AtMs(at_ms) => now.ms >= at_ms,
                 Due::Asked | Due::Nothing => false,
             };
-            let waiting = self.batch.waiting(lane);
-            if !is_due || waiting > most / 2 {
-                continue;
+            if is_due && self.has_room(lane, now) {
+                self.due[lane as usize] = Due::Asked;
+                let most = if probes { 1 } else { most - self.batch.waiting(lane) };
+                effects.push(Effect::Claim { lane, most });
             }
-            if probes && (self.batch.waiting_of_all() > 0 || self.due.contains(&Due::Asked)) {
-                return;
-            }
-            self.due[lane as usize] = Due::Asked;
-            effects.push(Effect::Claim { lane, most: if probes { 1 } else { most - waiting } });
         }
+    }
+
+    /// Whether more of a lane would be taken, were it due.
+    fn has_room(&self, lane: ErrandLane, now: Now) -> bool {
+        // A store that takes no conclusions shall give nothing out either.
+        if self.concluding.is_none() && !self.ends.is_empty() && now.ms < self.conclude_at_ms {
+            return false;
+        }
+        if self.breaker.allows(now.at) == Allows::One {
+            return self.batch.waiting_of_all() == 0 && !self.due.contains(&Due::Asked);
+        }
+        self.batch.waiting(lane) <= self.held_max() / 2
     }
 
     /// What was given back until now is due, once the store has it.
@@ -383,14 +386,15 @@ impl Desk {
                     {
                         waits.push(at_ms(ready_at_ms).max(self.pace.wait()));
                     }
-                    waits.extend(self.due.iter().filter_map(|due| match due {
-                        Due::At(due) => Some(at(*due)),
-                        Due::AtMs(due_ms) => Some(at_ms(*due_ms)),
-                        Due::Now | Due::Asked | Due::Nothing => None,
-                    }));
-                    if self.concluding.is_none() && self.ends.is_empty() {
-                        let again = self.due.iter().zip(&self.again).filter(|(due, _)| **due != Due::Asked);
-                        waits.extend(again.filter_map(|(_, again)| again.map(at)));
+                    for lane in ErrandLane::ALL.into_iter().filter(|lane| self.has_room(*lane, now)) {
+                        waits.extend(match self.due[lane as usize] {
+                            Due::At(due) => Some(at(due)),
+                            Due::AtMs(due_ms) => Some(at_ms(due_ms)),
+                            Due::Now | Due::Asked | Due::Nothing => None,
+                        });
+                        let is_asked = self.due[lane as usize] == Due::Asked;
+                        let may_ask = !is_asked && self.concluding.is_none() && self.ends.is_empty();
+                        waits.extend(self.again[lane as usize].filter(|_| may_ask).map(at));
                     }
                 }
             }

@@ -170,7 +170,7 @@ impl<'a> Setups<'a> {
         vendor: Vendor,
         revision: Option<u64>,
         draft: Draft,
-        audit: Audit,
+        audit: impl Into<Option<Audit>>,
         nonce: Option<Nonce>,
     ) -> Result<SetupView, Error> {
         let make = |before: Option<(Row, Option<Setup>)>| {
@@ -186,7 +186,7 @@ impl<'a> Setups<'a> {
             };
             Ok(Made { setup, enabled: draft.enabled, quotas: draft.quotas.clone(), before })
         };
-        self.change(vendor, revision, make, audit, nonce).await
+        self.change(vendor, revision, make, audit.into(), nonce).await
     }
 
     /// Puts another credential in the place of the one that is there, or another key in the address of
@@ -210,7 +210,7 @@ impl<'a> Setups<'a> {
             }
             Ok(Made { setup: changed, enabled, quotas, before: Some((row, setup)) })
         };
-        self.change(vendor, None, make, audit, nonce).await
+        self.change(vendor, None, make, Some(audit), nonce).await
     }
 
     /// Forgets the setup, and all that was got with it.
@@ -231,7 +231,7 @@ impl<'a> Setups<'a> {
         vendor: Vendor,
         revision: Option<u64>,
         make: impl Fn(Option<(Row, Option<Setup>)>) -> Result<Made, Error>,
-        audit: Audit,
+        audit: Option<Audit>,
         nonce: Option<Nonce>,
     ) -> Result<SetupView, Error> {
         for _ in 0..TRIES_MAX {
@@ -248,8 +248,7 @@ impl<'a> Setups<'a> {
             let row = self.row_of(vendor, made)?;
             let expect = if at == 0 { Expect::Absent } else { Expect::Version(at) };
             let changes = vec![put(Kind::Channel, vendor.as_str(), expect, &row)];
-            let done =
-                self.shared.store.change(self.app, changes, Some(audit.clone()), nonce.clone()).await?;
+            let done = self.shared.store.change(self.app, changes, audit.clone(), nonce.clone()).await?;
             if let Changed::Done(revision) = done {
                 let setup = self.unseal(&row).ok_or(Error::NoCredential)?;
                 return Ok(row.view(vendor, setup, revision));

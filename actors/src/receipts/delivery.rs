@@ -268,7 +268,8 @@ impl Delivery {
                 let app = self.shared.store.app(self.app).ok_or("the app is gone")?;
                 let signer = self.page.signer.clone().ok_or("the callback has no key to sign with")?;
                 let event = events.first().ok_or("there is nothing to say")?;
-                let body = letter::callback(&app, event, self.page.origins.get(&event.message_id));
+                let body =
+                    letter::callback(&app, event, event.message_id.and_then(|id| self.page.origins.get(&id)));
                 let url = url.clone();
                 // A signature costs a millisecond of a processor, which no arbiter has to give.
                 let signed = move || letter::signed_callback(&url, &signer, body);

@@ -117,7 +117,7 @@ pub(super) fn callback(app: &AppInfo, event: &EventView, origin: Option<&Origin>
         event: event.kind,
         app_id: &app.app_id,
         workspace_id: &app.workspace_id,
-        msg_id: event.message_id.to_string(),
+        msg_id: event.message_id.map(|id| id.to_string()).unwrap_or_default(),
         msg_key: event.key.as_deref(),
         task_id: event.task.as_deref(),
         target: user_id.or(device_id),
@@ -130,7 +130,7 @@ pub(super) fn callback(app: &AppInfo, event: &EventView, origin: Option<&Origin>
         reason: event.reason.as_deref(),
         push_time: origin
             .map(|origin| origin.accepted_at.as_millis())
-            .or_else(|| event.message_id.made_at().map(Timestamp::as_millis)),
+            .or_else(|| event.message_id.and_then(|id| id.made_at()).map(Timestamp::as_millis)),
         event_time: event.at.as_millis(),
     })
 }
@@ -185,7 +185,7 @@ mod tests {
             id: "evt-0-1-0-7".to_owned(),
             kind,
             at: Timestamp::from_millis(1_760_000_000_055),
-            message_id: MessageId::from_bytes([7; 16]),
+            message_id: Some(MessageId::from_bytes([7; 16])),
             task: None,
             device_id: Some(DeviceId::parse("phone").unwrap()),
             user_id: None,
@@ -194,6 +194,7 @@ mod tests {
             push_type: "single".to_owned(),
             channel: "own".to_owned(),
             reason: None,
+            token_digest: None,
         }
     }
 

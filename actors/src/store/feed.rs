@@ -26,6 +26,7 @@ use super::history::{Follow, Followed, Position, Reader, Record, Whom, varint};
 use super::partition::Partition;
 use super::pending::is_repeatable;
 use super::port::Job;
+use super::tokens;
 use super::work::Later;
 use super::{Error, Store};
 use crate::model::App;
@@ -217,7 +218,7 @@ impl Store {
         let mut page = answer.await.unwrap_or(Err(Error::Unavailable))?;
         page.origins = self.origins(app, &page.events).await?;
         for event in &mut page.events {
-            if let Some(origin) = page.origins.get(&event.message_id) {
+            if let Some(origin) = event.message_id.and_then(|id| page.origins.get(&id)) {
                 event.key.clone_from(&origin.key);
                 event.user_id = event.user_id.take().or_else(|| origin.user.clone());
             }
@@ -227,7 +228,7 @@ impl Store {
 
     /// Looked up where the messages were put, which is in any partition.
     async fn origins(&self, app: App, events: &[EventView]) -> Result<AHashMap<MessageId, Origin>, Error> {
-        let derived = events.iter().map(|event| event.message_id).filter(|id| is_repeatable(*id));
+        let derived = events.iter().filter_map(|event| event.message_id).filter(|id| is_repeatable(*id));
         let ids: Vec<_> = derived.collect::<AHashSet<_>>().into_iter().collect();
         let mut origins = AHashMap::new();
         if ids.is_empty() {
@@ -394,19 +395,24 @@ impl Source {
 
 fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfApp) -> EventView {
     let is_user = matches!(record.whom, Whom::User(_));
+    let of_token = tokens::dead_token(record);
     EventView {
         id,
         kind,
         at: record.at,
-        message_id: record.id,
+        message_id: of_token.is_none().then_some(record.id),
         task: record.task.map(|task| task.to_string()),
         device_id: if is_user { None } else { people.device_id(member) },
         platform: record.platform,
         key: None,
         user_id: if is_user { people.user_id(member) } else { None },
-        push_type: record.push_type.as_str().to_owned(),
+        push_type: of_token.as_ref().map_or(record.push_type.as_str(), |_| "").to_owned(),
         channel: record.channel.as_str().to_owned(),
-        reason: record.reason.map(|reason| reason.as_str().to_owned()),
+        reason: match of_token {
+            Some(_) => record.detail.as_deref().map(str::to_owned),
+            None => record.reason.map(|reason| reason.as_str().to_owned()),
+        },
+        token_digest: of_token,
     }
 }
 
@@ -418,6 +424,7 @@ const fn event_type(step: Step) -> Option<EventType> {
         Step::Delivered | Step::Confirmed => EventType::Arrived,
         Step::HandedOver => EventType::HandedOver,
         Step::Routed | Step::Refused => return None,
+        Step::TokenInvalidated => EventType::TokenInvalidated,
         Step::Shown => EventType::Shown,
         Step::Opened => EventType::Opened,
         Step::Dismissed => EventType::Dismissed,

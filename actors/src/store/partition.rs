@@ -451,7 +451,8 @@ fn count_verdict(record: &Record) {
         | Step::Dismissed
         | Step::Routed
         | Step::Confirmed
-        | Step::Refused => return,
+        | Step::Refused
+        | Step::TokenInvalidated => return,
     };
     let channel = record.channel.as_str();
     metrics::counter!("carillon_target_terminal_total", "channel" => channel, "outcome" => outcome)

@@ -152,7 +152,7 @@ impl Counts {
             Step::Rejected => &mut self.failed,
             Step::HandedOver => &mut self.handed_over,
             Step::Confirmed => &mut self.confirmed,
-            Step::Routed | Step::Refused => return None,
+            Step::Routed | Step::Refused | Step::TokenInvalidated => return None,
         })
     }
 }
@@ -270,7 +270,7 @@ impl Minute {
             reason: record.reason,
             task: record.task,
         };
-        if matches!(record.step, Step::Routed | Step::Refused) {
+        if matches!(record.step, Step::Routed | Step::Refused | Step::TokenInvalidated) {
             return;
         }
         let mut counts = Counts::default();

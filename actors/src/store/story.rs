@@ -28,7 +28,9 @@ const PENDING: &str = "pending";
 impl Told {
     /// `records` in order of time; None when there are none.
     #[must_use]
-    pub(super) fn of(records: Vec<Record>) -> Option<Self> {
+    pub(super) fn of(mut records: Vec<Record>) -> Option<Self> {
+        // Under an id that is no message's.
+        records.retain(|record| record.step != Step::TokenInvalidated);
         let first = records.first()?;
         let head = records.iter().find_map(|record| record.message);
         let mut told = Self {
@@ -215,6 +217,7 @@ const fn name(step: Step) -> &'static str {
         Step::Routed => "routed",
         Step::Confirmed => "confirmed",
         Step::Refused => "refused",
+        Step::TokenInvalidated => "token_invalidated",
         Step::Shown => "shown",
         Step::Opened => "opened",
         Step::Dismissed => "dismissed",

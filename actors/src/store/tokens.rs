@@ -14,18 +14,20 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use ahash::AHashMap;
-use carillon_sdk::{DeviceId, KeyId, Timestamp, Vendor};
+use carillon_sdk::api::Step;
+use carillon_sdk::{DeviceId, KeyId, MessageId, Timestamp, Vendor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::directory::{Kept, When};
+use super::directory::{Kept, OfApp, When};
 use super::disk::{Failed, Rows};
+use super::history::{Channel, Record, Whom};
 use super::keys;
 use super::partition::Partition;
 use super::rows::{DeviceRow, decode, encode};
 use super::shared::Shared;
 use super::work::{Op, Reply, Work, Write};
-use crate::model::{App, Device, Seq};
+use crate::model::{App, Device, PushType, Seq};
 
 /// Longest token, in bytes: a Web Push subscription is the longest there is, well below.
 pub const TOKEN_BYTES_MAX: usize = 4_096;
@@ -307,6 +309,9 @@ impl Partition {
             _ => TokenChange::Withdrawn,
         };
         self.drawn = self.shared.draw();
+        if change == TokenChange::Invalidated {
+            work.records.push(died(device, vendor, &digest, &people, why, work.now));
+        }
         let (by, why) = (why.by.clone(), why.why.clone());
         let entry = LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by, why };
         self.enter(device, self.drawn, &entry, work)?;
@@ -386,6 +391,52 @@ impl Partition {
         entries.reverse();
         failed.map_or(Ok(entries), Err)
     }
+}
+
+/// What tells of a dead token: a record of no message. In place of a message's id stands the token's
+/// digest, of 8 bytes, in the first half of a UUID of version 8, which no message has.
+fn died(
+    device: Device,
+    vendor: Vendor,
+    digest: &str,
+    people: &OfApp,
+    why: &Dropped,
+    now: Timestamp,
+) -> Record {
+    let mut id = [0; 16];
+    let (front, back) = id.split_at_mut(8);
+    front.copy_from_slice(&u64::from_str_radix(digest, 16).unwrap_or_default().to_be_bytes());
+    // The version's place is within the digest: what it covers stands behind.
+    back[7] = front[6];
+    front[6] = 0x80;
+    back[0] = 0x80;
+    let (platform, app_version) =
+        people.group(device.ordinal).map_or((None, None), |(platform, version)| (Some(platform), version));
+    Record {
+        at: now,
+        app: device.app,
+        id: MessageId::from_bytes(id),
+        push_type: PushType::Single,
+        task: None,
+        step: Step::TokenInvalidated,
+        whom: Whom::Device(device.ordinal),
+        platform,
+        app_version,
+        channel: Channel::Vendor(vendor),
+        reason: None,
+        detail: why.why.as_deref().map(Into::into),
+        message: None,
+    }
+}
+
+/// The digest of the token that a record tells of, when it is one of those.
+pub(super) fn dead_token(record: &Record) -> Option<String> {
+    if record.step != Step::TokenInvalidated {
+        return None;
+    }
+    let mut digest: [u8; 8] = *record.id.as_bytes().first_chunk()?;
+    digest[6] = record.id.as_bytes()[15];
+    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The tokens that are read at start.

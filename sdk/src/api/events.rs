@@ -28,10 +28,13 @@ pub enum EventType {
     Rejected,
     /// A vendor's channel took it. `arrived` may follow.
     HandedOver,
+    /// Of no message: a vendor said that the device's token of `channel` is dead, and it was dropped;
+    /// `reason` is the vendor's word for it.
+    TokenInvalidated,
 }
 
 impl EventType {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Accepted,
         Self::Sent,
         Self::Arrived,
@@ -43,6 +46,7 @@ impl EventType {
         Self::Revoked,
         Self::Rejected,
         Self::HandedOver,
+        Self::TokenInvalidated,
     ];
 
     /// As it stands in JSON and in queries.
@@ -60,6 +64,7 @@ impl EventType {
             Self::Revoked => "revoked",
             Self::Rejected => "rejected",
             Self::HandedOver => "handed_over",
+            Self::TokenInvalidated => "token_invalidated",
         }
     }
 
@@ -79,8 +84,10 @@ pub struct EventView {
     /// When it reached the server, milliseconds since 1970.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub at: Timestamp,
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub message_id: MessageId,
+    /// Absent where it is of no message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub message_id: Option<MessageId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// Absent for a device deleted since.
@@ -97,12 +104,16 @@ pub struct EventView {
     /// The caller's own name for the message, where it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// `single`, `multiple`, `broadcast` or `template`.
+    /// `single`, `multiple`, `broadcast` or `template`; absent where it is of no message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub push_type: String,
     /// By which road: `own` is our own connection to the device.
     pub channel: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of a token: the first 16 hexadecimal digits of its SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_digest: Option<String>,
 }
 
 /// `GET /v1/events`.

@@ -94,8 +94,10 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
 fn of_device(events: &[EventView], device: &DeviceId) -> Vec<MessageId> {
     let mut messages = Vec::new();
     for event in events.iter().filter(|event| event.device_id.as_ref() == Some(device)) {
-        if !messages.contains(&event.message_id) {
-            messages.push(event.message_id);
+        if let Some(id) = event.message_id
+            && !messages.contains(&id)
+        {
+            messages.push(id);
         }
     }
     messages

@@ -185,25 +185,30 @@ fn notification(own: &Shape<'_>) -> Result<(), String> {
     Ok(())
 }
 
+/// Every field there is.
+const ANDROID: &[&str] = &[
+    "collapse_key",
+    "urgency",
+    "category",
+    "ttl",
+    "bi_tag",
+    "receipt_id",
+    "target_user_type",
+    "fast_app_target",
+    "data",
+    "notification",
+];
+
+const NOTIFICATION: &[&str] = &["title", "body", "image"];
+
 fn only_known(root: &Shape<'_>, message: &Shape<'_>) -> Result<(), String> {
     root.only(&["validate_only", "message"])?;
     message.only(&["data", "notification", "android", "token"])?;
     if let Some(shown) = message.object("notification")? {
-        shown.only(&["title", "body", "image"])?;
+        shown.only(NOTIFICATION)?;
     }
     let Some(android) = message.object("android")? else { return Ok(()) };
-    android.only(&[
-        "collapse_key",
-        "urgency",
-        "category",
-        "ttl",
-        "bi_tag",
-        "receipt_id",
-        "target_user_type",
-        "fast_app_target",
-        "data",
-        "notification",
-    ])?;
+    android.only(ANDROID)?;
     let Some(own) = android.object("notification")? else { return Ok(()) };
     own.only(&[
         "title",

@@ -176,7 +176,7 @@ impl Simulator for Scripted {
 /// A listener of HTTP/2 alone, its address and its authority.
 async fn scripted(simulator: Arc<Scripted>) -> (JoinSet<()>, String, String) {
     let identity = Identity::make().unwrap();
-    let listener = listener(None, Vendor::Apns).await.unwrap();
+    let listener = listener(0).await.unwrap();
     let url = format!("https://{}", local(&listener).unwrap());
     let front = Front {
         world: Arc::new(World::new(clock(), false)),

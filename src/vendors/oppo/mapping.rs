@@ -186,7 +186,7 @@ mod tests {
         let long = mapped(&Value::Null, |message| message.uri = Some(format!("app://{}", "x".repeat(2_000))));
         assert_eq!(long.unwrap_err(), "uri_too_long");
         let long = mapped(&Value::Null, |message| {
-            message.data = Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(4_000)))
+            message.data = Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(4_000)));
         });
         assert_eq!(long.unwrap_err(), "data_too_long");
     }

@@ -270,7 +270,7 @@ mod tests {
         assert!(content(&of(20), &older).is_ok());
         assert_eq!(content(&of(21), &older).unwrap_err().code, "title_too_long");
         let long = mapped(&Value::Null, |message| {
-            message.data = Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(1_000)))
+            message.data = Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(1_000)));
         });
         assert_eq!(long.unwrap_err(), "data_too_long");
     }

@@ -12,14 +12,25 @@ use crate::channel::fake::{self, Book, FakeGateways, FakeVendor};
 use crate::channel::{
     AccessView, BreakerView, Class, Config, Draft, Errand, ErrandLane, Error, Outcome, Refused, Scope, State,
 };
-use crate::engine;
-use crate::store::{Audit, Kind};
+use crate::engine::{self, To};
+use crate::store::{Audit, By, Kind};
 
 fn open(world: &World) -> (Arc<FakeVendor>, Book) {
     let (vendor, book) = (Arc::new(FakeVendor::default()), Book::new(world.clock.clone()));
     let config = Config { receipts_url: Some("https://push.example.com/vendors/".to_owned()) };
     world.engine.open_channels(Arc::new(FakeGateways(Arc::clone(&vendor))), Arc::new(book.clone()), config);
     (vendor, book)
+}
+
+/// With the engine's own store behind it.
+fn open_whole(world: &World) -> Arc<FakeVendor> {
+    let vendor = Arc::new(FakeVendor::default());
+    world.engine.open_channels(
+        Arc::new(FakeGateways(Arc::clone(&vendor))),
+        Arc::new(world.engine.store().clone()),
+        Config::default(),
+    );
+    vendor
 }
 
 fn audit() -> Audit {
@@ -198,4 +209,54 @@ async fn a_server_that_drains_hears_what_its_vendors_say() {
     until(&world, |state| state.is_some()).await;
     soon("the drain", world.engine.drain(carillon_sdk::Ttl::ZERO)).await;
     assert!(book.ends().len() <= 1);
+}
+
+#[actix::test]
+async fn a_push_goes_by_the_vendor_and_what_it_said_is_the_verdict() {
+    let world = World::new().await;
+    let vendor = open_whole(&world);
+    let setups = world.engine.channel_setups(world.app);
+    setups.put(Vendor::Apns, None, draft(), audit(), None).await.unwrap();
+    let mut devices = Vec::new();
+    for name in ["ok", "flaky", "dead", "wrong"] {
+        let device = world.register(name).await;
+        world.engine.store().vendor_token(device, Vendor::Apns, name, By::Device).await.unwrap();
+        devices.push(device);
+    }
+    let failures = parking_lot::Mutex::new(1);
+    vendor.answer(move |parcel| {
+        let refuse = |class, scope| vec![Refused::new(class, scope, "code").into()];
+        let mut left = failures.lock();
+        match &*parcel.to[0].token {
+            "flaky" if std::mem::take(&mut *left) > 0 => refuse(Class::Retry, Scope::Message),
+            "dead" => refuse(Class::Unbind, Scope::Device),
+            "wrong" => refuse(Class::Perm, Scope::Message),
+            _ => vec![Outcome::accepted(None)],
+        }
+    });
+    let options = Some(r#"{"route":"vendor_first","fallback":"none"}"#.to_owned());
+    let push = engine::Push { options, ..world.message(To::Devices(devices.clone()), "hello") };
+    let pushed = world.engine.push(push).await.unwrap();
+    soon("three calls", async {
+        while vendor.calls.lock().len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // The flaky one is due again within a second.
+    soon("the second call for the flaky one", async {
+        while vendor.calls.lock().len() < 5 {
+            world.clock.advance(std::time::Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.expect_state(&pushed, "handed_over", 2).await;
+    soon("the dead token's end", async {
+        while !world.engine.store().tokens_of(devices[2]).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(world.engine.store().tokens_of(devices[3]).await.unwrap().len(), 1);
 }

@@ -197,6 +197,7 @@ const fn step_code(step: Step) -> u8 {
         Step::HandedOver => 12,
         Step::Confirmed => 13,
         Step::Refused => 14,
+        Step::TokenInvalidated => 15,
     }
 }
 
@@ -216,6 +217,7 @@ const fn step_of(code: u8) -> Option<Step> {
         12 => Step::HandedOver,
         13 => Step::Confirmed,
         14 => Step::Refused,
+        15 => Step::TokenInvalidated,
         _ => return None,
     })
 }

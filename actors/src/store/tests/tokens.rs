@@ -1,12 +1,13 @@
 //! Tokens of phone makers' channels: whose they are, and what the ledger says of them.
 
-use carillon_sdk::api::{Platform, RegisterDevice};
+use carillon_sdk::api::{EventType, Platform, RegisterDevice};
 use carillon_sdk::{DeviceId, Timestamp, Ttl, Vendor};
 
 use super::super::disk::{Batch, Disk};
 use super::super::keys;
 use super::super::{
-    By, Dropped, Error, LEDGER_MAX, NewToken, TokenChange, TokenInfo, TokenKept, token_digest,
+    By, Dropped, Error, FeedFrom, FeedQuery, LEDGER_MAX, NewToken, TokenChange, TokenInfo, TokenKept,
+    token_digest,
 };
 use super::harness::{BOTH, Bench, On, START, wait};
 use crate::model::{App, Device};
@@ -125,6 +126,33 @@ fn a_dead_token_is_dropped_when_it_is_that_one_and_was_not_registered_since() {
         assert_eq!((entries.len(), &newest.change), (2, &TokenChange::Invalidated));
         assert_eq!((newest.why.as_deref(), &newest.by), (Some("Unregistered"), &By::Vendor));
         assert_eq!((newest.digest.as_str(), newest.at), (token_digest("abc").as_str(), START + SECOND));
+    }
+}
+
+#[test]
+fn a_dead_token_is_an_event_of_no_message_and_any_other_end_is_none() {
+    for on in BOTH {
+        let mut bench = Bench::new(on);
+        let app = bench.app("shop");
+        let phone = bench.device(app, "phone");
+        for n in 0..20 {
+            let dead = format!("dead-{n}");
+            report(&bench, phone, Vendor::Apns, &dead);
+            let why = Dropped { by: By::Vendor, why: Some("Unregistered".to_owned()) };
+            assert!(wait(bench.store().drop_token(phone, Vendor::Apns, &dead, None, why)).unwrap());
+        }
+        report(&bench, phone, Vendor::Fcm, "withdrawn");
+        report(&bench, phone, Vendor::Fcm, "");
+        bench.kill_and_reopen();
+        let all = FeedQuery { types: Vec::new(), limit: 100, until: None };
+        let page = wait(bench.store().events(app, FeedFrom::Oldest, all)).unwrap();
+        assert_eq!(page.events.len(), 20);
+        for (n, event) in page.events.iter().enumerate() {
+            assert_eq!((event.kind, event.message_id), (EventType::TokenInvalidated, None));
+            assert_eq!(event.token_digest.as_deref(), Some(token_digest(&format!("dead-{n}")).as_str()));
+            assert_eq!((event.channel.as_str(), event.reason.as_deref()), ("apns", Some("Unregistered")));
+            assert_eq!(event.device_id, Some(id("phone")));
+        }
     }
 }
 
