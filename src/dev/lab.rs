@@ -33,7 +33,11 @@ pub(super) async fn start(engine: &Engine, app: App) -> Result<Lab, Failure> {
         };
         // Nobody's deed, so it stands in no audit log.
         let put = engine.channel_setups(app).put(vendor, None, draft, None::<Audit>, None).await;
-        put.map_err(Failure::from_error)?;
+        let kept = put.map_err(Failure::from_error)?;
+        // Some vendors are told in their console and not with each message.
+        if let Some(url) = engine.channel_receipts_url(&kept.receipts_key) {
+            lab.world().set_receipts_url(vendor, url);
+        }
     }
     Ok(lab)
 }

@@ -141,7 +141,10 @@ impl Lab {
     pub fn setup(&self, vendor: Vendor) -> Setup {
         let base = self.base_url(vendor);
         let (mut credential, settings) = self.site(vendor).simulator.setup();
-        if let Some(uri) = credential.get_mut("token_uri") {
+        // Harmony's is no address but a name: the audience of what is signed.
+        if vendor != Vendor::HarmonyOs
+            && let Some(uri) = credential.get_mut("token_uri")
+        {
             *uri = at(&base, uri.as_str().unwrap_or_default()).into();
         }
         let hosts = hosts(vendor).iter().map(|name| ((*name).to_owned(), base.clone()));

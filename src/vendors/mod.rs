@@ -79,3 +79,6 @@ impl Gateways for Protocols {
         receipts::read(vendor, setup, post, Timestamp::from_millis(now))
     }
 }
+
+#[cfg(test)]
+mod lab_tests;

@@ -57,7 +57,8 @@ async fn all_ten_are_listed_and_one_is_set_up_tried_out_and_removed() {
         let tested = app.api.test_vendor(vendor, &to(token(&lab, vendor, "ok"))).await.unwrap();
         assert!(tested.passed, "{vendor}: {tested:?}");
         let taken = lab.world().capture.taken(vendor);
-        assert_eq!(taken.len(), 1, "{vendor}");
+        // Google looks at a test and shows nothing.
+        assert_eq!(taken.len(), usize::from(vendor != Vendor::Fcm), "{vendor}");
         let quota = app.api.vendor_quota(vendor).await.unwrap();
         assert!(quota.limits.iter().all(|limit| limit.remaining.is_none_or(|left| left > 0)), "{quota:?}");
         let dead = app.api.test_vendor(vendor, &to(token(&lab, vendor, "dead"))).await.unwrap();

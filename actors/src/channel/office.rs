@@ -106,11 +106,12 @@ impl Office {
             .collect();
         self.idle.retain(|key, version| wanted.get(key) == Some(version));
         self.channels.retain(|key, running| {
-            let keep = wanted.get(key) == Some(&running.version);
-            if !keep && !running.finishing {
-                running.finishing = true;
-                // A full mailbox means that it is at work: it is told again with the next change.
+            if wanted.get(key) != Some(&running.version) && !running.finishing {
                 running.finishing = running.address.try_send(Finish).is_ok();
+                if !running.finishing {
+                    // Its mailbox is full.
+                    Self::return_to(*key, SEAT_AGAIN, ctx);
+                }
             }
             true
         });

@@ -98,3 +98,21 @@ async fn the_laboratory_takes_all_kinds_as_apple_documents_them() {
     let outcomes = apns.send(access, silent).await;
     assert!(matches!(outcomes[0], Outcome::Accepted(_)), "{outcomes:?}");
 }
+
+#[tokio::test]
+async fn a_certificate_stands_in_for_a_token_and_says_when_it_ends() {
+    use rustls_pki_types::pem::PemObject as _;
+    let simulator = Arc::new(lab::Apns::new());
+    let (credential, settings) = simulator.setup_with_certificate();
+    let pem = credential["certificate_pem"].as_str().unwrap();
+    let leaf = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
+    let line = Line::to(simulator).showing(leaf);
+    let setup = Setup { credential, settings, ..line.setup() };
+    Apns::open(line.world().clock.clone(), &setup).unwrap();
+    let lines = line.clone();
+    let apns = Apns::over(line.world().clock.clone(), &setup, Box::new(move || Ok(lines.open()))).unwrap();
+    let access = apns.authorize().await.unwrap();
+    assert_eq!(access, Access::none());
+    assert_eq!(fate(&apns, &access, "ok-1").await.0, None);
+    assert!(apns.ends_at().is_some_and(|end| end > NOW));
+}

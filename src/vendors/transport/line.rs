@@ -15,6 +15,8 @@ pub(in crate::vendors) struct Line {
     world: Arc<World>,
     simulator: Arc<dyn Simulator>,
     connection: u64,
+    /// Shown by the client, DER.
+    certificate: Option<Vec<u8>>,
     lines: Arc<AtomicU64>,
 }
 
@@ -22,7 +24,7 @@ impl Line {
     pub(in crate::vendors) fn to(simulator: Arc<dyn Simulator>) -> Self {
         let clock = carillon_actors::clock::Clock::manual(NOW);
         let world = Arc::new(World::new(clock, false));
-        Self { world, simulator, connection: 0, lines: Arc::default() }
+        Self { world, simulator, connection: 0, certificate: None, lines: Arc::default() }
     }
 
     pub(in crate::vendors) fn world(&self) -> &World {
@@ -40,6 +42,10 @@ impl Line {
             clock_offset_ms: 0,
             receipts_url: Some("https://push.example.com/r".to_owned()),
         }
+    }
+
+    pub(in crate::vendors) fn showing(self, certificate: Vec<u8>) -> Self {
+        Self { certificate: Some(certificate), ..self }
     }
 
     /// As if a connection were opened.
@@ -60,7 +66,7 @@ impl Line {
             body: call.body,
             is_http2: true,
             connection: self.connection,
-            certificate: None,
+            certificate: self.certificate.clone(),
         };
         match self.simulator.answer(&self.world, asked).await {
             Reply::Answer { status, headers, body } | Reply::Goaway { status, headers, body } => {

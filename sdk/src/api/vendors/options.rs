@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::vendor::{Category, Fallback, Level, Route};
 
 /// What a push says of its road and to vendors alone. All of it together is at most 4,096 bytes of
-/// JSON. What a vendor cannot carry it does not get, and the message's story says so.
+/// JSON. What a vendor cannot carry it does not get, which is counted and no failure.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
