@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::owner::{RotateKey, UpdateApp, UpdateKey};
+pub use self::problem::{Problem, ProblemAt};
 use crate::ids::{AppId, DeviceId, KeyId, MessageId, UserId, WorkspaceId};
 use crate::time::Timestamp;
 pub use crate::wire::frame::{Lane, Look, ReportKind, Style, TapAction};
@@ -23,6 +24,7 @@ pub mod batch;
 pub mod campaigns;
 pub mod lists;
 pub mod owner;
+mod problem;
 pub mod schedules;
 pub mod settings;
 pub mod tags;
@@ -575,37 +577,4 @@ pub struct AppCreated {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppList {
     pub apps: Vec<AppView>,
-}
-
-/// Every error body: `application/problem+json`, RFC 9457.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Problem {
-    /// Resolves to the code's heading in docs/errors.md.
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub title: String,
-    pub status: u16,
-    /// Stable; for programs.
-    pub code: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub request_id: String,
-    /// Where in the body, as JSON pointers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<ProblemAt>,
-    /// On a push of which no target was accepted: each target's code.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub targets: Vec<TargetAnswer>,
-    /// On `plan_changed` and `plan_broken`: the campaign's plan as it is now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Box<campaigns::CampaignPlan>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ProblemAt {
-    pub pointer: String,
-    pub detail: String,
 }

@@ -201,20 +201,7 @@ impl Ready<'_> {
         } else {
             ""
         };
-        let roads = if samples.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "
-{}
-
-{program} vendor list                          all ten, and how each fares
-{program} device watch xiaomi-1                what becomes of its messages, as it happens
-{program} push --user carol --title Hello      by ten vendors at once
-",
-                out::bold("With the same four variables, to see every road:")
-            )
-        };
+        let roads = if samples.is_empty() { String::new() } else { roads(&program) };
         format!(
             "{title}
 
@@ -239,6 +226,20 @@ CARILLON_SERVER={http} CARILLON_APP_ID={app_id} CARILLON_KEY_ID={key_id} CARILLO
 {samples}{roads}"
         )
     }
+}
+
+/// What shows every road, for whoever has the variables of the line before.
+fn roads(program: &str) -> String {
+    let title = out::bold("With the same four variables, to see every road:");
+    format!(
+        "
+{title}
+
+{program} vendor list                          all ten, and how each fares
+{program} device watch xiaomi-1                what becomes of its messages, as it happens
+{program} push --user carol --title Hello      by ten vendors at once
+"
+    )
 }
 
 #[cfg(test)]

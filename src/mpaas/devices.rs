@@ -60,7 +60,14 @@ pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
     let (device, _) = store.adopt(call.app, body, nonce).await?;
     if let (Some(channel), Some(token)) = (channel, vendor_token) {
         let by = By::Mpaas(call.key.view.key_id.clone());
-        store.vendor_token(device, channel, &token, by).await?;
+        store.vendor_token(device, channel, &token, by.clone()).await?;
+        // The contract has one channel a device: what was reported before is over. What the device
+        // says of itself is not the contract's.
+        for other in store.tokens_of(device).await? {
+            if other.vendor != channel && matches!(other.by, By::Mpaas(_)) {
+                store.vendor_token(device, other.vendor, "", by.clone()).await?;
+            }
+        }
     }
     Ok(Done::Text(id.as_str().to_owned()))
 }
@@ -81,18 +88,18 @@ pub(super) async fn state(call: Call) -> Result<Done, Refused> {
     };
     let info = device.and_then(|device| store.device_info(device));
     let info = info.ok_or_else(|| Code::InvalidParam.because(format!("nothing is known of {target:?}")))?;
-    let carrier = match store.carrier(info.device) {
-        Some(vendor) => store.vendor_tokens(vendor, vec![info.device]).await?.into_iter().flatten().next(),
-        None => None,
-    };
+    // The one reported last; of two at once the one that carries.
+    let carrier = store.carrier(info.device);
+    let tokens = store.tokens_of(info.device).await?.into_iter();
+    let newest = tokens.max_by_key(|token| (token.at, carrier == Some(token.vendor)));
     let id = info.device_id.as_str();
     Ok(Done::Data(json!({
         "DeliveryToken": id,
         "DeviceId": id,
-        "Manufacturer": carrier.as_ref().map_or_else(|| platform_name(info.platform), |token| manufacturer(token.vendor)),
+        "Manufacturer": newest.as_ref().map_or_else(|| platform_name(info.platform), |token| manufacturer(token.vendor)),
         "Platform": platform_name(info.platform),
         "Statue": statue(&info),
-        "ThirdToken": carrier.as_ref().map_or("", |token| token.token.as_str()),
+        "ThirdToken": newest.as_ref().map_or("", |token| token.token.as_str()),
         "UserId": info.user_id.as_ref().map_or("", UserId::as_str),
     })))
 }

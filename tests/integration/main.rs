@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod adapters;
 mod analysis;
 mod audiences;
 mod bad_frames;

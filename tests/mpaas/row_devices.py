@@ -35,8 +35,9 @@ def _(server):
     assert app.state("phone").data.third_token == ""
     for channel, name in [(5, "hms"), (4, "miui"), (7, "oppo"), (8, "vivo"), (6, "fcm"), (9, "honor")]:
         ok(report(third_channel=channel, third_channel_device_token=f"token-{name}"))
-    data = app.state("phone").data
-    assert (data.third_token, data.manufacturer) == ("token-hms", "hms"), data
+        data = app.state("phone").data
+        assert (data.third_token, data.manufacturer) == (f"token-{name}", name), data
+    assert app.native("GET", "/v1/devices/phone")["vendor_channels"] == ["honor"], "one channel at a time"
     ok(report(third_channel=5, third_channel_device_token="another"))
     assert app.state("phone").data.third_token == "another"
     failed(report(third_channel=3, third_channel_device_token="x").body, "3028")

@@ -9,6 +9,7 @@ use crate::vendors::given;
 use crate::vendors::jws::Signer;
 
 const SEND: &str = "https://push-api.cloud.huawei.com";
+/// To whom the statement is addressed, whatever the file's `token_uri` says: nothing is asked there.
 const AUDIENCE: &str = "https://oauth-login.cloud.huawei.com/oauth2/v3/token";
 
 /// A day is the longest that is taken (80300036).
@@ -20,7 +21,6 @@ pub(super) struct Credential {
     signer: Signer,
     key_id: String,
     account: String,
-    audience: String,
     offset_ms: i64,
 }
 
@@ -47,7 +47,6 @@ impl Credential {
             signer: Signer::rsa_pss(key, "/credential/private_key")?,
             key_id: given::text(setup, "credential", "key_id")?.to_owned(),
             account: given::text(setup, "credential", "sub_account")?.to_owned(),
-            audience: given::maybe(setup, "credential", "token_uri")?.unwrap_or(AUDIENCE).to_owned(),
             offset_ms: setup.clock_offset_ms,
         })
     }
@@ -55,7 +54,7 @@ impl Credential {
     pub(super) fn access(&self, now: Timestamp) -> Result<Access, Refused> {
         let issued_s = given::theirs(now, self.offset_ms).as_secs();
         let header = json!({"kid": self.key_id, "typ": "JWT", "alg": "PS256"});
-        let claims = json!({"iss": self.account, "aud": self.audience, "iat": issued_s,
+        let claims = json!({"iss": self.account, "aud": AUDIENCE, "iat": issued_s,
             "exp": issued_s + LIFE.as_millis() / 1_000});
         let token = self.signer.sign(&header, &claims).map_err(|unsigned| {
             Refused::new(Class::Config, Scope::App, "unsigned").because(unsigned.to_string())
