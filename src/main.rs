@@ -24,7 +24,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Dev(args) => dev::run(&args),
         Command::Serve(args) => serve::run(&args),
-        Command::Push(args) => cli::client(cli::push::run(args)),
+        Command::Push(args) => cli::client(cli::push::run(*args)),
         Command::Batch(args) => cli::client(cli::batch::run(args)),
         Command::Device(args) => cli::client(cli::device::run(*args)),
         Command::Message(args) => cli::client(cli::message::run(args)),

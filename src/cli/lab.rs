@@ -77,9 +77,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(Failure::from_error);
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     if args.json {
-        out::json(&ready(&lab))?
+        out::json(&ready(&lab))?;
     } else {
-        say(&lab, args.out.as_deref())?
+        say(&lab, args.out.as_deref())?;
     }
     tokio::select! {
         _ = interrupt.recv() => {}

@@ -48,7 +48,7 @@ pub enum Command {
     /// The production server
     Serve(crate::serve::Args),
     /// Send a message
-    Push(push::Args),
+    Push(Box<push::Args>),
     /// Send a message to many, to each in its own words
     Batch(batch::Args),
     /// Be a device: print each message that arrives; or show, import and export devices' tokens

@@ -1,7 +1,7 @@
 //! `carillon vendor`: an app's setups for phone makers' channels. Credentials come from files or
 //! stdin: what stands on a command line, others on the machine can read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use carillon_sdk::Vendor;
 use carillon_sdk::api::vendors::{
@@ -150,7 +150,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
             out::table(&["limit", "of", "a day", "used", "remaining", "renews", "source"], &rows)
         }
         Command::Rotate { vendor, credential_file, new_receipts_url, token, common } => {
-            let credential = credential_file.as_ref().map(json_of).transpose()?;
+            let credential = credential_file.as_deref().map(json_of).transpose()?;
             let rotate = RotateVendor { credential, token, new_receipts_url };
             let client = common.server.connect()?.client;
             let rotated = client.rotate_vendor(vendor, &rotate).await.map_err(failure)?;
@@ -179,9 +179,9 @@ async fn add(add: Add) -> Result<(), Failure> {
         Err(error) => return Err(failure(error)),
     };
     let mut setup = before.as_ref().map_or_else(WriteVendor::default, |setup| setup.to_write());
-    setup.credential = add.credential_file.as_ref().map(json_of).transpose()?;
+    setup.credential = add.credential_file.as_deref().map(json_of).transpose()?;
     if let Some(settings) =
-        add.settings.map_or_else(|| add.settings_file.as_ref().map(json_of), |own| Some(Ok(own)))
+        add.settings.map_or_else(|| add.settings_file.as_deref().map(json_of), |own| Some(Ok(own)))
     {
         setup.settings = settings?;
     }
@@ -197,7 +197,7 @@ async fn add(add: Add) -> Result<(), Failure> {
     shown(&view, add.common.json)
 }
 
-fn json_of(path: &PathBuf) -> Result<Value, Failure> {
+fn json_of(path: &Path) -> Result<Value, Failure> {
     let text = text_of(path)?;
     // The parser's own words may quote what is there.
     serde_json::from_str(&text).map_err(|error| {

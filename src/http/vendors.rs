@@ -170,7 +170,7 @@ pub(super) async fn quota(
 ) -> Result<HttpResponse, Refused> {
     let app = caller.with(Scope::Read)?;
     let vendor = set_up(&state, app, &name)?;
-    let limits = state.engine.channel_quotas(app, vendor).into_iter().map(limit).collect();
+    let limits = state.engine.channel_quotas(app, vendor).iter().map(limit).collect();
     Ok(HttpResponse::Ok().json(VendorQuota { vendor, limits }))
 }
 

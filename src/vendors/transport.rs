@@ -120,32 +120,35 @@ impl Transport {
     }
 
     pub async fn call(&self, call: Call) -> Result<Answer, Fault> {
-        let client = match &self.0 {
-            Way::Net(client) => client,
+        match &self.0 {
+            Way::Net(client) => by_net(client, call).await,
             #[cfg(test)]
-            Way::Line(line) => return line.call(call).await,
-        };
-        let mut request = client.request(call.method, &call.url);
-        for (name, value) in call.headers {
-            request = request.header(name, value);
+            Way::Line(line) => line.call(call).await,
         }
-        let mut response = request.body(call.body).send().await.map_err(|error| fault(&error))?;
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-        let headers = headers.collect();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let why = format!("an answer of more than {ANSWER_BYTES_MAX} bytes");
-                return Err(Fault { code: "too_long", why, was_written: true });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, headers, body: body.into() })
     }
+}
+
+async fn by_net(client: &reqwest::Client, call: Call) -> Result<Answer, Fault> {
+    let mut request = client.request(call.method, &call.url);
+    for (name, value) in call.headers {
+        request = request.header(name, value);
+    }
+    let mut response = request.body(call.body).send().await.map_err(|error| fault(&error))?;
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let headers = headers.collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| fault(&error))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            let why = format!("an answer of more than {ANSWER_BYTES_MAX} bytes");
+            return Err(Fault { code: "too_long", why, was_written: true });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.into() })
 }
 
 impl Answer {

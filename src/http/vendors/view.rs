@@ -87,7 +87,7 @@ pub(super) fn refusal(refused: &Refused) -> VendorRefusal {
     }
 }
 
-pub(super) fn limit(quota: QuotaView) -> VendorLimit {
+pub(super) fn limit(quota: &QuotaView) -> VendorLimit {
     VendorLimit {
         name: quota.name.to_owned(),
         sort: word(quota.sort),

@@ -133,8 +133,8 @@ mod tests {
     use super::*;
     use crate::vendors::content::tests::parcel;
 
-    fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (u8, Value, Vec<&'static str>) {
-        let content = content(&parcel("t1", &options, change), &Settings::default()).unwrap();
+    fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (u8, Value, Vec<&'static str>) {
+        let content = content(&parcel("t1", options, change), &Settings::default()).unwrap();
         (content.push_type, serde_json::from_str(&content.body(&["t1"])).unwrap(), content.degraded)
     }
 
@@ -142,7 +142,7 @@ mod tests {
     fn an_alert_has_all_that_push_kit_has_a_word_for() {
         let options = json!({"category": "express", "sound": "ping.mp3", "badge": 3, "badge_add": 100,
             "big_text": true});
-        let (push_type, body, degraded) = mapped(options, |message| {
+        let (push_type, body, degraded) = mapped(&options, |message| {
             message.data = Some(r#"{"oid":7781}"#.to_owned());
             message.collapse_key = Some("o7781".to_owned());
             message.uri = Some("app://order/7781".to_owned());
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn each_kind_has_its_push_type() {
         let silent = |message: &mut Message| message.silent = true;
-        let (push_type, body, _) = mapped(json!({}), silent);
+        let (push_type, body, _) = mapped(&json!({}), silent);
         assert_eq!((push_type, body["payload"]["extraData"].is_string()), (6, true));
-        assert_eq!(mapped(json!({"category": "voip"}), silent).0, 10);
-        assert_eq!(mapped(json!({"transparent_payload": {"harmonyos": {"k": 1}}}), |_| {}).0, 6);
-        let (push_type, body, _) = mapped(json!({"category": "play_voice"}), |_| {});
+        assert_eq!(mapped(&json!({"category": "voip"}), silent).0, 10);
+        assert_eq!(mapped(&json!({"transparent_payload": {"harmonyos": {"k": 1}}}), |_| {}).0, 6);
+        let (push_type, body, _) = mapped(&json!({"category": "play_voice"}), |_| {});
         assert_eq!((push_type, body["payload"]["extraData"].is_string()), (2, true));
     }
 
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn time_is_a_number_of_seconds_and_a_test_goes_to_ten_at_most() {
-        let (_, body, _) = mapped(json!({}), |message| {
+        let (_, body, _) = mapped(&json!({}), |message| {
             message.expires_at = message.accepted_at + Ttl::from_secs(30 * 86_400);
         });
         assert_eq!(body["pushOptions"]["ttl"], 1_296_000);
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_push_kit_cannot_carry_is_said() {
         let options = json!({"subtitle": "s", "thread_id": "x", "live_activity": {}});
-        let (_, _, degraded) = mapped(options, |message| {
+        let (_, _, degraded) = mapped(&options, |message| {
             message.look = Some(Look { channel_id: Some("c".to_owned()), ..Look::default() });
         });
         assert_eq!(degraded, ["subtitle", "channel_id", "thread_id", "live_activity"]);

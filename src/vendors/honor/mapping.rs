@@ -123,16 +123,16 @@ mod tests {
     use super::*;
     use crate::vendors::content::tests::parcel;
 
-    fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
+    fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
         let settings = Settings { package: None, badge_class: Some("com.example.Main".to_owned()) };
-        let content = content(&parcel("t1", &options, change), &settings).unwrap();
+        let content = content(&parcel("t1", options, change), &settings).unwrap();
         (serde_json::from_str(&content.body(&["t1"])).unwrap(), content.degraded)
     }
 
     #[test]
     fn a_notification_has_all_that_honor_has_a_word_for() {
         let options = json!({"category": "express", "thread_id": "g", "badge_add": 1, "big_text": true});
-        let (body, degraded) = mapped(options, |message| {
+        let (body, degraded) = mapped(&options, |message| {
             message.collapse_key = Some("o7781".to_owned());
             message.uri = Some("https://example.com/o".to_owned());
             message.look =
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn marketing_goes_without_its_image_and_what_is_lost_is_said() {
         let options = json!({"subtitle": "s", "sound": "x", "live_activity": {}});
-        let (body, degraded) = mapped(options, |message| {
+        let (body, degraded) = mapped(&options, |message| {
             message.lane = Lane::Bulk;
             message.look = Some(Look {
                 image_url: Some("https://example.com/i".to_owned()),
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn data_alone_has_no_notification() {
-        let (body, _) = mapped(json!({"transparent_payload": {"honor": "plain"}, "is_test": true}), |_| {});
+        let (body, _) = mapped(&json!({"transparent_payload": {"honor": "plain"}, "is_test": true}), |_| {});
         assert_eq!((&body["data"], &body["android"]["targetUserType"]), (&json!("plain"), &json!(1)));
         assert!(body["android"]["notification"].is_null());
     }

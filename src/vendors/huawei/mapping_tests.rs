@@ -14,8 +14,8 @@ fn settings() -> Settings {
     }
 }
 
-fn mapped(options: Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
-    let content = content(&parcel("t1", &options, change), &settings()).unwrap();
+fn mapped(options: &Value, change: impl FnOnce(&mut Message)) -> (Value, Vec<&'static str>) {
+    let content = content(&parcel("t1", options, change), &settings()).unwrap();
     let body: Value = serde_json::from_str(&content.body(&["t1"])).unwrap();
     (body["message"].clone(), content.degraded)
 }
@@ -27,7 +27,7 @@ fn a_notification_has_all_that_huawei_has_a_word_for() {
         "sound": "/raw/ping", "badge": 3, "badge_add": 1, "badge_class": "com.example.Main",
         "big_text": true, "is_test": true,
     });
-    let (message, degraded) = mapped(options, |message| {
+    let (message, degraded) = mapped(&options, |message| {
         message.data = Some(r#"{"oid":7781}"#.to_owned());
         message.collapse_key = Some("o7781".to_owned());
         message.uri = Some("https://example.com/o".to_owned());
@@ -60,12 +60,12 @@ fn a_notification_has_all_that_huawei_has_a_word_for() {
 
 #[test]
 fn data_alone_has_no_notification() {
-    let (message, _) = mapped(json!({"transparent_urgency": "HIGH"}), |message| message.silent = true);
+    let (message, _) = mapped(&json!({"transparent_urgency": "HIGH"}), |message| message.silent = true);
     assert!(message["android"]["notification"].is_null());
     assert_eq!(message["android"]["urgency"], "HIGH");
-    let (message, _) = mapped(json!({"transparent_payload": {"hms": "plain"}}), |_| {});
+    let (message, _) = mapped(&json!({"transparent_payload": {"hms": "plain"}}), |_| {});
     assert_eq!((&message["data"], &message["android"]["urgency"]), (&json!("plain"), &json!("NORMAL")));
-    let (message, _) = mapped(json!({"transparent_payload": {"huawei": {"k": 1}}}), |_| {});
+    let (message, _) = mapped(&json!({"transparent_payload": {"huawei": {"k": 1}}}), |_| {});
     let data: Value = serde_json::from_str(message["data"].as_str().unwrap()).unwrap();
     assert_eq!((&data["k"], data["carillon_id"].is_string()), (&json!(1), true));
 }
@@ -73,7 +73,7 @@ fn data_alone_has_no_notification() {
 #[test]
 fn time_is_text_in_seconds_up_to_fifteen_days() {
     let ttl = |left: Ttl| {
-        let (message, _) = mapped(Value::Null, |message| message.expires_at = message.accepted_at + left);
+        let (message, _) = mapped(&Value::Null, |message| message.expires_at = message.accepted_at + left);
         message["android"]["ttl"].as_str().unwrap().to_owned()
     };
     assert_eq!(ttl(Ttl::ZERO), "1s");
@@ -84,7 +84,7 @@ fn time_is_text_in_seconds_up_to_fifteen_days() {
 #[test]
 fn what_huawei_cannot_carry_is_said() {
     let (message, degraded) = mapped(
-        json!({"badge": 1, "live_activity": {"event": "start"}, "category": "play_voice"}),
+        &json!({"badge": 1, "live_activity": {"event": "start"}, "category": "play_voice"}),
         |message| {
             message.uri = Some("nonsense".to_owned());
             message.look = Some(Look { image_url: Some("http://e.com/i".to_owned()), ..Look::default() });
@@ -97,7 +97,7 @@ fn what_huawei_cannot_carry_is_said() {
 #[test]
 fn marketing_is_of_low_importance() {
     let importance = |options: Value, lane| {
-        let (message, _) = mapped(options, |message| message.lane = lane);
+        let (message, _) = mapped(&options, |message| message.lane = lane);
         message["android"]["notification"]["importance"].as_str().unwrap().to_owned()
     };
     assert_eq!(importance(json!({}), Lane::Bulk), "LOW");

@@ -13,7 +13,7 @@ pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
 
 fn news(status: u64, at: Option<Timestamp>) -> News {
     if status != 0 && !(40_000_000..40_000_100).contains(&status) {
-        return noted(status);
+        return noted(&status);
     }
     match status % 100 {
         // Data delivered, notification delivered. A bare 0 is Huawei's word for it.
@@ -22,7 +22,7 @@ fn news(status: u64, at: Option<Timestamp>) -> News {
         // The app is gone; the device does not know the token.
         3 | 4 => News::Dead { since: at },
         // The process was away and has the data now; held back until the screen is on.
-        0 | 13 => noted(status),
-        _ => refused(status),
+        0 | 13 => noted(&status),
+        _ => refused(&status),
     }
 }

@@ -60,10 +60,10 @@ fn news(status: u64, at: Option<Timestamp>) -> News {
         // The app is gone; the device does not know the token.
         2 | 5 => News::Dead { since: at },
         // The process was away and has the data now; the device was locked; held back for later.
-        27 | 51 | 201 => noted(status),
+        27 | 51 | 201 => noted(&status),
         // Notifications off, inactive for 30 days, internal, replaced, another user, unsupported,
         // too many for the device, no such profile, the day's marketing.
-        other => refused(other),
+        other => refused(&other),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Vec<Receipt>> {
         let news = match text(&told, "type")?.as_str() {
             "1" => News::Delivered,
             "2" => News::Clicked,
-            other => noted(other),
+            other => noted(&other),
         };
         let at = at(&told, "timestamp");
         let receipt = Receipt { param: text(&told, "param"), vendor_id: Some(id), token: None, news, at };

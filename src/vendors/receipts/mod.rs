@@ -117,11 +117,11 @@ fn for_each(tokens: Vec<String>, told: &Receipt) -> Vec<Receipt> {
     tokens.into_iter().map(|token| Receipt { token: Some(token), ..told.clone() }).collect()
 }
 
-fn refused(code: impl ToString) -> News {
+fn refused(code: &(impl ToString + ?Sized)) -> News {
     News::Refused { code: code.to_string() }
 }
 
-fn noted(code: impl ToString) -> News {
+fn noted(code: &(impl ToString + ?Sized)) -> News {
     News::Noted { code: code.to_string() }
 }
 

@@ -41,18 +41,18 @@ fn every_number_of_huawei_and_harmonyos_means_one_thing() {
         (0, News::Delivered),
         (2, News::Dead { since: Some(NOW) }),
         (5, News::Dead { since: Some(NOW) }),
-        (6, refused(6)),
-        (10, refused(10)),
-        (14, refused(14)),
-        (15, refused(15)),
-        (22, refused(22)),
-        (27, noted(27)),
-        (31, refused(31)),
-        (51, noted(51)),
-        (102, refused(102)),
-        (144, refused(144)),
-        (201, noted(201)),
-        (256, refused(256)),
+        (6, refused(&6)),
+        (10, refused(&10)),
+        (14, refused(&14)),
+        (15, refused(&15)),
+        (22, refused(&22)),
+        (27, noted(&27)),
+        (31, refused(&31)),
+        (51, noted(&51)),
+        (102, refused(&102)),
+        (144, refused(&144)),
+        (201, noted(&201)),
+        (256, refused(&256)),
     ] {
         let v1 = json!({"statuses": [{"status": status, "timestamp": NOW.as_millis(), "token": "t"}]});
         assert_eq!(news(Vendor::Huawei, &v1), means, "{status}");
@@ -67,20 +67,20 @@ fn every_number_of_huawei_and_harmonyos_means_one_thing() {
 #[test]
 fn every_number_of_honor_means_one_thing() {
     for (status, means) in [
-        (40_000_000, noted(40_000_000)),
+        (40_000_000, noted(&40_000_000)),
         (40_000_001, News::Delivered),
         (40_000_002, News::Delivered),
         (40_000_003, News::Dead { since: None }),
         (40_000_004, News::Dead { since: None }),
-        (40_000_005, refused(40_000_005)),
-        (40_000_006, refused(40_000_006)),
-        (40_000_008, refused(40_000_008)),
-        (40_000_009, refused(40_000_009)),
-        (40_000_011, refused(40_000_011)),
-        (40_000_013, noted(40_000_013)),
-        (40_000_014, refused(40_000_014)),
-        (40_000_015, refused(40_000_015)),
-        (77, noted(77)),
+        (40_000_005, refused(&40_000_005)),
+        (40_000_006, refused(&40_000_006)),
+        (40_000_008, refused(&40_000_008)),
+        (40_000_009, refused(&40_000_009)),
+        (40_000_011, refused(&40_000_011)),
+        (40_000_013, noted(&40_000_013)),
+        (40_000_014, refused(&40_000_014)),
+        (40_000_015, refused(&40_000_015)),
+        (77, noted(&77)),
     ] {
         assert_eq!(news(Vendor::Honor, &json!({"statuses": [{"status": status}]})), means, "{status}");
     }
@@ -93,43 +93,43 @@ fn every_type_of_the_others_means_one_thing() {
         (1, News::Delivered),
         (2, News::Clicked),
         (16, dead()),
-        (32, refused(32)),
-        (64, refused(64)),
-        (128, refused(128)),
-        (1024, refused(1024)),
-        (4, noted(4)),
+        (32, refused(&32)),
+        (64, refused(&64)),
+        (128, refused(&128)),
+        (1024, refused(&1024)),
+        (4, noted(&4)),
     ] {
         assert_eq!(news(Vendor::Xiaomi, &json!({"m1": {"type": kind, "targets": "r"}})), means, "{kind}");
     }
     for (kind, means) in [
         ("push_arrive", News::Delivered),
         ("regid_invalid", dead()),
-        ("user_daily_limit", refused("user_daily_limit")),
-        ("app_daily_limit", refused("app_daily_limit")),
-        ("something_new", noted("something_new")),
+        ("user_daily_limit", refused(&"user_daily_limit")),
+        ("app_daily_limit", refused(&"app_daily_limit")),
+        ("something_new", noted(&"something_new")),
     ] {
         let body = json!([{"messageId": "m", "registrationIds": "r", "eventType": kind}]);
         assert_eq!(news(Vendor::Oppo, &body), means, "{kind}");
     }
     for (kind, means) in [
         ("0", News::Delivered),
-        ("101", refused("101")),
-        ("103", refused("103")),
-        ("104", refused("104")),
-        ("1000", refused("1000")),
-        ("1017", refused("1017")),
-        ("11001", refused("11001")),
-        ("12000", refused("12000")),
+        ("101", refused(&"101")),
+        ("103", refused(&"103")),
+        ("104", refused(&"104")),
+        ("1000", refused(&"1000")),
+        ("1017", refused(&"1017")),
+        ("11001", refused(&"11001")),
+        ("12000", refused(&"12000")),
         ("2183", dead()),
-        ("20001", refused("20001")),
+        ("20001", refused(&"20001")),
         ("20002", dead()),
-        ("20006", refused("20006")),
+        ("20006", refused(&"20006")),
     ] {
         for told in [json!({"ackType": kind}), json!({"ackType": "9", "subType": kind})] {
             assert_eq!(news(Vendor::Vivo, &json!({ "t": told })), means, "{kind}");
         }
     }
-    for (kind, means) in [(1, News::Delivered), (2, News::Clicked), (3, noted(3))] {
+    for (kind, means) in [(1, News::Delivered), (2, News::Clicked), (3, noted(&3))] {
         assert_eq!(news(Vendor::Meizu, &json!({"m-1": {"type": kind}})), means, "{kind}");
     }
 }

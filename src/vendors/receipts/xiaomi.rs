@@ -25,7 +25,7 @@ fn news(kind: u64, at: Option<Timestamp>) -> News {
         2 => News::Clicked,
         16 => News::Dead { since: at },
         // Notifications off, filtered, the day's quota, expired.
-        32 | 64 | 128 | 1024 => refused(kind),
-        other => noted(other),
+        32 | 64 | 128 | 1024 => refused(&kind),
+        other => noted(&other),
     }
 }

@@ -110,7 +110,7 @@ impl ErrandOp {
         match self {
             Self::Claim { reply, .. } => drop(reply.send(Err(error))),
             Self::Conclude { reply, .. } | Self::Reclaim { reply, .. } | Self::Confirm { reply, .. } => {
-                drop(reply.send(Err(error)))
+                drop(reply.send(Err(error)));
             }
             Self::Route { .. } => {}
         }

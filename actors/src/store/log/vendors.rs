@@ -14,13 +14,16 @@ use crate::model::{App, Seq};
 /// Numbers of these begin here, so that they are told from those of errands in queues.
 const FIRST: u64 = 1 << 63;
 
+/// Devices that are due again, by when, of which entry, with their attempts.
+type Later = BTreeMap<(Timestamp, Seq, u32), u16>;
+
 #[derive(Default)]
 pub(in crate::store) struct BulkOuts {
     last: u64,
     claims: AHashMap<u64, BulkClaim>,
     /// By entry: out, or waiting in `later`.
     busy: AHashMap<Seq, RoaringBitmap>,
-    later: AHashMap<(App, Vendor), BTreeMap<(Timestamp, Seq, u32), u16>>,
+    later: AHashMap<(App, Vendor), Later>,
 }
 
 /// One device of an entry, out.
