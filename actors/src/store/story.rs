@@ -177,14 +177,20 @@ impl Told {
     fn target(&self, verdict: Option<Step>, concerns: impl Fn(&Whom) -> bool) -> TargetView {
         let mut steps: Vec<StepView> = Vec::new();
         for record in self.records.iter().filter(|record| concerns(&record.whom)) {
-            // Only the first of a kind counts, and of verdicts only the one.
             let was_handed_over = record.step == Step::HandedOver && verdict == Some(Step::Delivered);
             let other_verdict = record.step.is_verdict() && verdict != Some(record.step) && !was_handed_over;
-            if other_verdict || steps.iter().any(|step| step.step == record.step) {
-                continue;
-            }
             let reason = record.reason.map(|reason| reason.as_str().to_owned());
             let channel = (record.channel != Channel::Own).then(|| record.channel.as_str().to_owned());
+            // Only the first of a kind counts, and of verdicts only the one; but each road that was
+            // taken has its reason.
+            let is_of_road = matches!(record.step, Step::Routed | Step::Refused);
+            let is_told = |step: &StepView| {
+                let same_road = step.channel == channel && step.reason == reason;
+                step.step == record.step && (!is_of_road || same_road)
+            };
+            if other_verdict || steps.iter().any(is_told) {
+                continue;
+            }
             let detail = record.detail.as_deref().map(str::to_owned);
             steps.push(StepView { step: record.step, at: record.at, reason, channel, detail });
         }
