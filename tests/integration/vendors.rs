@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{App, Call, Server, call, run};
 
-async fn lab() -> Lab {
+pub(crate) async fn lab() -> Lab {
     Lab::start(Clock::system(), Options { is_lenient: true, ..Options::default() }).await.unwrap()
 }
 
-fn setup(lab: &Lab, vendor: Vendor) -> WriteVendor {
+pub(crate) fn setup(lab: &Lab, vendor: Vendor) -> WriteVendor {
     let setup = lab.setup(vendor);
     WriteVendor {
         credential: Some(setup.credential),
