@@ -73,7 +73,8 @@ impl Bench {
 
     /// The vendor drops a token: the ledger has it, and so has the feed.
     async fn await_dead(&self, device: &DeviceId, vendor: Vendor) {
-        let ledger = eventually(&format!("{device}'s token to go"), async || {
+        let what = format!("{device}'s token to go");
+        let ledger = eventually(&what, async || {
             let tokens = self.app.api.device_tokens(device).await.unwrap();
             tokens.tokens.is_empty().then_some(tokens.history)
         });
@@ -158,9 +159,8 @@ async fn receipts_that_come_late_many_in_one_and_twice_are_verdicts_and_statisti
     bench.await_dead(&dead, Vendor::Xiaomi).await;
     let posted = |vendor| bench.lab.world().capture.posted(vendor);
     for vendor in TELLING {
-        let posts = eventually(&format!("{vendor}'s copies"), async || {
-            Some(posted(vendor)).filter(|posts| posts.len() >= 3)
-        });
+        let what = format!("{vendor}'s copies");
+        let posts = eventually(&what, async || Some(posted(vendor)).filter(|posts| posts.len() >= 3));
         assert!(posts.await.iter().all(|post| post.status == 200), "{vendor}: {:?}", posted(vendor));
     }
     let totals = bench.app.totals().await;
