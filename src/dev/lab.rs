@@ -38,7 +38,7 @@ pub(super) async fn start(engine: &Engine, app: App) -> Result<Lab, Failure> {
         let put = engine.channel_setups(app).put(vendor, None, draft, None::<Audit>, None).await;
         let kept = put.map_err(Failure::from_error)?;
         // Some vendors are told in their console and not with each message.
-        if let Some(url) = engine.channel_receipts_url(&kept.receipts_key) {
+        if let Some(url) = kept.receipts_key.and_then(|key| engine.channel_receipts_url(&key)) {
             lab.world().set_receipts_url(vendor, url);
         }
     }

@@ -15,7 +15,7 @@ impl Bench {
     /// The app has a setup for the vendor.
     pub(super) fn set_up(&self, app: App, vendor: Vendor) {
         let row = serde_json::json!({
-            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_key": "k",
+            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_sealed": "", "receipts_digest": "",
             "created_at": 0, "updated_at": 0, "credential_at": 0,
         });
         self.put(app, Kind::Channel, vendor.as_str(), &row);
