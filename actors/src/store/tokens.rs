@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use ahash::AHashMap;
 use carillon_sdk::api::Step;
 use carillon_sdk::{DeviceId, KeyId, MessageId, Timestamp, Vendor};
+use metrics::counter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,7 @@ use super::rows::{DeviceRow, decode, encode};
 use super::shared::Shared;
 use super::work::{Op, Reply, Work, Write};
 use crate::model::{App, Device, PushType, Seq};
+use crate::names;
 
 /// Longest token, in bytes: a Web Push subscription is the longest there is, well below.
 pub const TOKEN_BYTES_MAX: usize = 4_096;
@@ -221,6 +223,7 @@ impl Partition {
             *drawn = shared.draw();
             *drawn
         };
+        let carried = people.carrier(device.ordinal);
         let (seq, replaces, from) = match people.keep_token(device.ordinal, (vendor, token), when, draw) {
             Kept::Gone => return Ok(TokenKept::Gone),
             Kept::Stale => return Ok(TokenKept::Stale),
@@ -251,7 +254,7 @@ impl Partition {
         let entry =
             LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by: by.clone(), why: None };
         self.enter(device, seq, &entry, work)?;
-        self.route_anew(device, work)?;
+        self.route_anew(device, people.carrier(device.ordinal) != carried, work)?;
         Ok(match (moved, replaces) {
             (true, _) => TokenKept::Moved,
             (false, true) => TokenKept::Replaced,
@@ -268,7 +271,7 @@ impl Partition {
     }
 
     /// The row goes, unless the device has got another token meanwhile.
-    pub(super) fn token_moved(&self, moved: &Moved, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn token_moved(&mut self, moved: &Moved, work: &mut Work) -> Result<(), Failed> {
         let Moved { device, vendor, seq, .. } = *moved;
         let Some(people) = self.people(device.app) else { return Ok(()) };
         if people.held(device.ordinal, vendor).is_none() {
@@ -285,7 +288,8 @@ impl Partition {
             by: moved.by.clone(),
             why: None,
         };
-        self.enter(device, seq, &entry, work)
+        self.enter(device, seq, &entry, work)?;
+        self.route_anew(device, true, work)
     }
 
     /// True when it was there.
@@ -300,6 +304,7 @@ impl Partition {
     ) -> Result<bool, Failed> {
         let Some(people) = self.people(device.app) else { return Ok(false) };
         let Some(digest) = self.digest_of(device, vendor, token)? else { return Ok(false) };
+        let carried = people.carrier(device.ordinal);
         if !people.drop_token(device.ordinal, vendor, token, dead_since) {
             return Ok(false);
         }
@@ -310,11 +315,14 @@ impl Partition {
         };
         self.drawn = self.shared.draw();
         if change == TokenChange::Invalidated {
+            let by = if why.by == By::Receipt { "receipt" } else { "answer" };
+            counter!(names::TOKENS_INVALIDATED, "channel" => vendor.as_str(), "by" => by).increment(1);
             work.records.push(died(device, vendor, &digest, &people, why, work.now));
         }
         let (by, why) = (why.by.clone(), why.why.clone());
         let entry = LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by, why };
         self.enter(device, self.drawn, &entry, work)?;
+        self.route_anew(device, people.carrier(device.ordinal) != carried, work)?;
         Ok(true)
     }
 

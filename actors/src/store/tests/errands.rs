@@ -15,13 +15,19 @@ impl Bench {
     /// The app has a setup for the vendor.
     pub(super) fn set_up(&self, app: App, vendor: Vendor) {
         let row = serde_json::json!({
-            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_key": "k",
+            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_sealed": "", "receipts_digest": "",
             "created_at": 0, "updated_at": 0, "credential_at": 0,
         });
         self.put(app, Kind::Channel, vendor.as_str(), &row);
     }
 
-    fn route(&self, app: App, routing: &serde_json::Value) {
+    pub(super) fn forget_setup(&self, app: App, vendor: Vendor) {
+        let id = vendor.as_str().to_owned();
+        let change = Change { kind: Kind::Channel, id, expect: Expect::Anything, value: None };
+        wait(self.store().change(app, vec![change], None::<Audit>, None)).unwrap();
+    }
+
+    pub(super) fn route(&self, app: App, routing: &serde_json::Value) {
         self.put(app, Kind::Settings, "app", &serde_json::json!({ "routing": routing }));
     }
 
@@ -35,11 +41,11 @@ impl Bench {
         wait(self.store().vendor_token(device, vendor, token, By::Device)).unwrap();
     }
 
-    fn channel(&self, app: App, vendor: Vendor) -> Arc<dyn Errands> {
+    pub(super) fn channel(&self, app: App, vendor: Vendor) -> Arc<dyn Errands> {
         self.store().errands(app, vendor)
     }
 
-    fn shop(on: On) -> (Self, App, Device) {
+    pub(super) fn shop(on: On) -> (Self, App, Device) {
         let bench = Self::new(on);
         let app = bench.app("shop");
         bench.set_up(app, Vendor::Fcm);
@@ -48,7 +54,11 @@ impl Bench {
         (bench, app, phone)
     }
 
-    fn steps(&self, device: Device, id: MessageId) -> Vec<(String, Option<String>, Option<String>)> {
+    pub(super) fn steps(
+        &self,
+        device: Device,
+        id: MessageId,
+    ) -> Vec<(String, Option<String>, Option<String>)> {
         let view = wait(self.store().message(device.app, id, None, 100)).unwrap().unwrap();
         let name = self.store().device_info(device).unwrap().device_id;
         let target =
@@ -58,21 +68,21 @@ impl Bench {
     }
 }
 
-fn claim(channel: &Arc<dyn Errands>) -> Claimed {
+pub(super) fn claim(channel: &Arc<dyn Errands>) -> Claimed {
     wait(channel.claim(ErrandLane::Normal, 100)).unwrap()
 }
 
-fn one(channel: &Arc<dyn Errands>) -> crate::channel::Errand {
+pub(super) fn one(channel: &Arc<dyn Errands>) -> crate::channel::Errand {
     let claimed = claim(channel);
     assert_eq!(claimed.errands.len(), 1);
     claimed.errands.into_iter().next().unwrap()
 }
 
-fn end(channel: &Arc<dyn Errands>, id: crate::channel::ErrandId, end: End) {
+pub(super) fn end(channel: &Arc<dyn Errands>, id: crate::channel::ErrandId, end: End) {
     wait(channel.conclude(vec![(id, end)])).unwrap();
 }
 
-const TAKEN: End = End::HandedOver { vendor_id: None };
+pub(super) const TAKEN: End = End::HandedOver { vendor_id: None };
 
 #[test]
 fn a_device_with_a_token_gets_it_by_its_vendor_and_by_no_socket() {
@@ -330,7 +340,7 @@ fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
         let channel = bench.channel(app, Vendor::Fcm);
         let (id, _) = bench.push(Owner::Device(phone));
         end(&channel, one(&channel).id, End::HandedOver { vendor_id: Some("v1".to_owned()) });
-        assert_eq!(bench.store().named_by_vendor(phone, Vendor::Fcm, "v1"), Some(id));
+        assert_eq!(bench.store().named_or_wait(phone, Vendor::Fcm, "v1"), Some(id));
         assert_eq!(bench.store().holder_of(app, Vendor::Fcm, "token-1"), Some(phone));
         drop(channel);
         bench.kill_and_reopen();
@@ -344,6 +354,26 @@ fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
             wait(bench.store().stats(app, from, to, carillon_sdk::api::Granularity::Minute, Vec::new()));
         let row = &rows.unwrap()[0];
         assert_eq!((row.accepted, row.arrived, row.handed_over), (1, 1, 0));
+    }
+}
+
+#[test]
+fn a_receipt_that_is_quicker_than_the_commit_of_what_it_is_about_is_not_lost() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        let (named, _) = bench.push(Owner::Device(phone));
+        let (unnamed, _) = bench.push(Owner::Device(phone));
+        let errands = claim(&channel).errands;
+        assert!(!wait(bench.store().confirm(phone, named, Vendor::Fcm)).unwrap(), "nobody took it yet");
+        assert_eq!(bench.store().named_or_wait(phone, Vendor::Fcm, "v2"), None);
+        for (errand, name) in errands.iter().zip(["v1", "v2"]) {
+            end(&channel, errand.id, End::HandedOver { vendor_id: Some(name.to_owned()) });
+        }
+        for id in [named, unnamed] {
+            assert_eq!(bench.counts(app, id), [("delivered".to_owned(), 1)]);
+            assert!(!wait(bench.store().confirm(phone, id, Vendor::Fcm)).unwrap(), "once");
+        }
     }
 }
 
