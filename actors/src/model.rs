@@ -207,8 +207,26 @@ mod tests {
                 image_url: text(on(3)),
                 channel_id: text(on(4)),
             };
-            let mut message = crate::channel::probe_message(App(1), Timestamp::from_millis(1));
-            message.look = Some(look);
+            let message = Message {
+                id: MessageId::from_bytes([7; 16]),
+                app: App(1),
+                push_type: PushType::Single,
+                title: None,
+                body: None,
+                data: None,
+                lane: Lane::Normal,
+                silent: false,
+                collapse_key: None,
+                accepted_at: Timestamp::from_millis(1),
+                expires_at: Timestamp::from_millis(2),
+                uri: None,
+                look: Some(look),
+                task: None,
+                options: Some("{}".to_owned()),
+                repeat_until: None,
+                revokes: None,
+                key: None,
+            };
             let row = rmp_serde::to_vec(&message).unwrap();
             assert_eq!(rmp_serde::from_slice::<Message>(&row).unwrap(), message);
         }

@@ -98,7 +98,8 @@ LAB = Lab()
 
 def phone(app, vendor, fate="ok", name=None, connect=False):
     """A phone with this vendor's token, reported by the app server. Answers its name, its token and itself."""
-    name, given = name or f"phone-{vendor}", token(fate)
+    given = token(fate)
+    name = name or f"{vendor}-{given}"
     platform = {2: "ios", 7: "harmonyos"}.get(os_type(vendor), "android")
     device = app.device(name, platform) if connect else None
     if device:

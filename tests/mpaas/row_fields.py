@@ -4,7 +4,7 @@ import json
 
 from lab import LAB, os_type, phone
 from rows import row
-from world import failed, ok
+from world import eventually, failed, ok
 
 
 def shown(app, vendor, **more):
@@ -35,6 +35,16 @@ def _(server):
     assert message["android"]["notification"]["channel_id"] == "orders", message
     name = phone(app, "huawei")[0]
     failed(app.simple({name: "k1"}, delivery=1, third_channel_category="no json"), "3028")
+
+
+@row("quotas: a message with a service's category is none of the two of marketing a phone may have a day")
+def _(server):
+    app = LAB.app(server, "huawei")
+    name, given, _ = phone(app, "huawei")
+    for at in range(3):
+        ok(app.simple({name: f"k{at}"}, delivery=1, third_channel_category={"hms": "8"}))
+    of = lambda: [one for one in LAB.captures("huawei")["taken"] if one["token"] == given]
+    eventually("all three", lambda: len(of()) == 3)
 
 
 @row("PLAY_VOICE: Huawei's thirteenth category goes with data alone")

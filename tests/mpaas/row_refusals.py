@@ -32,7 +32,7 @@ def _(server):
     own = app.device("own").connect()
     ok(app.simple({"own": "k1"}, delivery=1, title="a" * 41))
     assert own.push()["title"] == "a" * 41
-    native = {"to": {"devices": ["phone-huawei"]}, "title": "a" * 41, "body": "by our own API"}
+    native = {"to": {"devices": [target["device_id"]]}, "title": "a" * 41, "body": "by our own API"}
     app.native("POST", "/v1/pushes", native)
     taken = LAB.taken("huawei", given)["android"]["notification"]
     assert taken["title"] == "a" * 41, "the limit is the contract's, not Huawei's"

@@ -17,7 +17,6 @@ HMS = CHANNELS["huawei"]
 @row("routing: notify goes to the maker's channel, transparent and AndroidChannel 1 to the socket")
 def _(server):
     app = LAB.app(server, "huawei")
-    app.template("t")
     for at, (notify, by_vendor) in enumerate([("notify", True), (None, True), ("transparent", False)]):
         name, given, device = phone(app, "huawei", name=f"phone{at}", connect=True)
         message = ok(app.simple({name: "k1"}, delivery=1, notify_type=notify)).push_result.data
@@ -29,8 +28,9 @@ def _(server):
         else:
             assert device.push()["title"] == "title"
             assert LAB.refused("huawei", given), "the socket's alone"
-        app.native("DELETE", f"/v1/devices/{name}")
     for channel, by_vendor in [(1, False), (2, True)]:
+        app = LAB.app(server, "huawei")
+        app.template("t")
         name, given, device = phone(app, "huawei", name=f"wide{channel}", connect=True)
         ok(app.broadcast(f"b{channel}", "t", android_channel=channel))
         if by_vendor:
@@ -39,7 +39,6 @@ def _(server):
         else:
             assert device.push()["title"] == "title"
             assert LAB.refused("huawei", given), "the socket's alone"
-        app.native("DELETE", f"/v1/devices/{name}")
 
 
 @row("routing: without a token or with the vendor's switch off, it is the socket")
@@ -75,7 +74,9 @@ def _(server):
 
     def handed():
         targets = app.native("GET", f"/v1/messages/{message}")["targets"]
-        return all(target["state"] == "handed_over" for target in targets) and len(targets) == len(CHANNELS)
+        # Some vendors send a receipt at once: then it is known to have been delivered.
+        taken = [target for target in targets if target["state"] in ("handed_over", "delivered")]
+        return len(taken) == len(targets) == len(CHANNELS)
 
     eventually("every vendor's verdict", handed)
     name, before, _ = phones["huawei"]
@@ -109,7 +110,7 @@ def _(server):
 def _(server):
     app = LAB.app(server, "huawei", "fcm", "apns", routing={"fallback": "none"})
     names = [phone(app, vendor)[0] for vendor in ("huawei", "fcm", "apns")]
-    refused = phone(app, "huawei", fate="bad", name="refused")[0]
+    refused = phone(app, "huawei", fate="dead", name="refused")[0]
     own = app.device("own").connect()
     for name in [*names, refused, "own"]:
         ok(app.simple({name: "k1"}, delivery=1))
@@ -127,7 +128,8 @@ def _(server):
         ({"platform": "ANDROID"}, (4, 3, 3)),
         ({"platform": "ANDROID", "channel": "HMS"}, (2, 1, 1)),
     ]:
-        assert numbers(core(app, **more).result_content.data)[:3] == counts, more
+        seen = numbers(core(app, **more).result_content.data)
+        assert seen[:3] == counts, (more, seen)
         texts = tuple(str(count) for count in counts)
         assert numbers(listed(app, **more).result_content.data)[:3] == texts, more
     app.template("t", "Hi #name#")

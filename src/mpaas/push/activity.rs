@@ -10,25 +10,30 @@ use carillon_sdk::{DeviceId, Vendor};
 
 use super::super::actions::Call;
 use super::super::answer::Refused;
-use super::super::result::Code;
+use super::super::result::{Code, Failure};
 use super::targets::Delivery;
 
 /// Apple's name among makers: the one channel of a device of platform `other`.
 const MAKER: &str = "apple";
 
+/// Whether there is a road to an activity, where one is meant.
+pub(super) fn possible(call: &Call, delivery: Delivery) -> Result<(), Failure> {
+    let setup = || call.state.engine.channel_setups(call.app).get(Vendor::Apns);
+    if delivery.is_activity() && setup().is_none_or(|setup| !setup.enabled) {
+        let why = "a live activity goes by APNs, which is not set up";
+        return Err(Code::DeliveryTypeNotSupported.because(why));
+    }
+    Ok(())
+}
+
 /// The order with each push token in the name of the activity that has it; a token that nobody
 /// reported is an activity from now on.
 pub(super) async fn addressed(call: &Call, mut order: Order, delivery: Delivery) -> Result<Order, Refused> {
-    if !delivery.is_activity() {
+    if delivery != Delivery::ActivityToken {
         return Ok(order);
     }
-    let setup = call.state.engine.channel_setups(call.app).get(Vendor::Apns);
-    if setup.is_none_or(|setup| !setup.enabled) {
-        let why = "a live activity goes by APNs, which is not set up";
-        return Err(Code::DeliveryTypeNotSupported.because(why).into());
-    }
     let Recipients::Each(recipients) = &mut order.to else { return Ok(order) };
-    for recipient in recipients.iter_mut().filter(|_| delivery == Delivery::ActivityToken) {
+    for recipient in recipients {
         let Named::Device(token) = &recipient.to else { continue };
         let store = call.state.engine.store();
         let holder = store.token_holder(call.app, Vendor::Apns, token.as_str());

@@ -41,6 +41,7 @@ const MANY: [i64; 4] = [1, 2, 3, 7];
 
 pub(super) async fn simple(call: Call) -> Result<Done, Refused> {
     let delivery = targets::delivery(&call.form, &ALONE)?;
+    activity::possible(&call, delivery)?;
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let content = content::own(&call.form)?;
     let repeat = repeat_of_all(call.app, "simple", &recipients);
@@ -52,6 +53,7 @@ pub(super) async fn simple(call: Call) -> Result<Done, Refused> {
 
 pub(super) async fn template(call: Call) -> Result<Done, Refused> {
     let delivery = targets::delivery(&call.form, &ALONE)?;
+    activity::possible(&call, delivery)?;
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let (name, content) = content::of_template(&call)?;
     let values = content::values(&call.form)?;
