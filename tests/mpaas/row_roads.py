@@ -132,8 +132,9 @@ def _(server):
         assert seen[:3] == counts, (more, seen)
         texts = tuple(str(count) for count in counts)
         assert numbers(listed(app, **more).result_content.data)[:3] == texts, more
+    app.report(refused, 1, HMS, token("dead"))  # the one before has been dropped
     app.template("t", "Hi #name#")
-    targets = [(name, "m1", {"name": name}, None) for name in [*names, refused]]
+    targets = [(name, "m1", {"name": "Ann"}, None) for name in [*names, refused]]
     task = ok(app.multiple(targets, "t", delivery=1)).push_result.data
     request = m.QueryPushAnalysisTaskDetailRequest(**app.tenant, task_id=task)
     detail = lambda: app.client.query_push_analysis_task_detail(request).body.result_content.data
