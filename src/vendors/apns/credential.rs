@@ -27,16 +27,18 @@ const REST: Ttl = Ttl::from_secs(1_200);
 pub(in crate::vendors) struct Tokens(Arc<Mutex<HashMap<[u8; 32], Access>>>);
 
 impl Tokens {
-    /// The one there is, while Apple would take no other.
+    /// The one there is, while Apple would take no other: but for who had it, and asks again since it
+    /// was refused.
     fn of(
         &self,
         key: [u8; 32],
+        had: Option<&Access>,
         now: Timestamp,
         sign: impl FnOnce() -> Result<Access, Refused>,
     ) -> Result<Access, Refused> {
         let mut known = self.0.lock();
         let is_new = |access: &Access| access.not_again_before.is_some_and(|at| now < at);
-        if let Some(access) = known.get(&key).filter(|access| is_new(access)) {
+        if let Some(access) = known.get(&key).filter(|access| is_new(access) && Some(*access) != had) {
             return Ok(access.clone());
         }
         let access = sign()?;
@@ -51,6 +53,8 @@ pub(super) struct Credential {
     pub(super) host: String,
     pub(super) offset_ms: i64,
     proof: Proof,
+    /// What it was given last.
+    had: Mutex<Option<Access>>,
 }
 
 enum Proof {
@@ -90,6 +94,7 @@ impl Credential {
             host: given::host(setup, "send", default)?,
             offset_ms: setup.clock_offset_ms,
             proof,
+            had: Mutex::default(),
         })
     }
 
@@ -111,7 +116,10 @@ impl Credential {
     /// A token of the key; one for all connections, and for all apps that have this key.
     pub(super) fn access(&self, tokens: &Tokens, now: Timestamp) -> Result<Access, Refused> {
         let Proof::Key { digest, .. } = &self.proof else { return Ok(Access::none()) };
-        tokens.of(*digest, now, || self.signed(now))
+        let mut had = self.had.lock();
+        let access = tokens.of(*digest, had.as_ref(), now, || self.signed(now))?;
+        *had = Some(access.clone());
+        Ok(access)
     }
 
     fn signed(&self, now: Timestamp) -> Result<Access, Refused> {
@@ -185,11 +193,16 @@ pub(super) mod tests {
             access.token().to_owned()
         };
         let first = token(&one, 0);
-        assert_eq!(token(&one, 19), first, "another app of that key, or the same after a refusal");
+        assert_eq!(token(&one, 19), first, "another app of that key");
         assert_ne!(token(&other, 19), first, "another key's");
         let second = token(&one, 20);
         assert_ne!(second, first);
         assert_eq!(token(&one, 39), second);
+        let asking = Credential::read(&setup(&one)).unwrap();
+        let now = Timestamp::from_millis(1_764_000_000_000) + Ttl::from_secs(60 * 39);
+        let before = asking.access(&tokens, now).unwrap();
+        assert_eq!(before.token(), second);
+        assert_ne!(asking.access(&tokens, now).unwrap(), before, "who asks again was refused with it");
     }
 
     #[test]
