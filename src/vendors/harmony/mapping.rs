@@ -6,7 +6,7 @@ use carillon_sdk::vendor::Category;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
-use crate::vendors::pushkit;
+use crate::vendors::{content, pushkit};
 
 const NAMES: [&str; 3] = ["harmonyos", "huawei", "hms"];
 /// For which no right is needed.
@@ -68,6 +68,7 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         ("channel_id", has_channel),
         ("thread_id", options.thread_id.is_some()),
         ("live_activity", options.live_activity.is_some()),
+        ("transparent_urgency", options.transparent_urgency.is_some()),
     ] {
         if is_lost {
             degraded.push(name);
@@ -81,7 +82,7 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
 
 fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str>) -> Result<Value, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let (title, body) = pushkit::texts(parcel)?;
+    let (title, body) = pushkit::texts(parcel, Vendor::HarmonyOs)?;
     let mut shown = json!({
         "category": category,
         "title": title,
@@ -98,7 +99,7 @@ fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str
         // Not `collapseKey`, which has a hundred groups: two keys would share one.
         shown["notifyId"] = json!(pushkit::notify_id(key));
     }
-    match pushkit::image(parcel) {
+    match content::image(parcel, Vendor::HarmonyOs) {
         Some(url) if url.starts_with("https://") => shown["image"] = json!(url),
         Some(_) => degraded.push("image_url"),
         None => {}

@@ -5,6 +5,7 @@ use carillon_sdk::Vendor;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
+use crate::vendors::content;
 use crate::vendors::pushkit::{self, Click};
 
 const NAMES: [&str; 1] = ["honor"];
@@ -44,6 +45,7 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         ("sound", options.sound.is_some()),
         ("channel_id", has_channel),
         ("live_activity", options.live_activity.is_some()),
+        ("transparent_urgency", options.transparent_urgency.is_some()),
     ] {
         if is_lost {
             degraded.push(name);
@@ -60,7 +62,7 @@ fn notification(
     degraded: &mut Vec<&'static str>,
 ) -> Result<Value, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let (title, body) = pushkit::texts(parcel)?;
+    let (title, body) = pushkit::texts(parcel, Vendor::Honor)?;
     let importance = pushkit::importance(parcel, &NAMES);
     let mut shown = json!({
         "title": title,
@@ -77,7 +79,7 @@ fn notification(
     if let Some(group) = &options.thread_id {
         shown["group"] = json!(group);
     }
-    match pushkit::image(parcel) {
+    match content::image(parcel, Vendor::Honor) {
         // A marketing message with one is refused (80200050).
         Some(url) if url.starts_with("https://") && importance != "LOW" => shown["image"] = json!(url),
         Some(_) => degraded.push("image_url"),

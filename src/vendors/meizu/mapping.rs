@@ -121,7 +121,7 @@ fn time(parcel: &Parcel) -> Value {
 
 fn degraded(parcel: &Parcel) -> Vec<&'static str> {
     let options = &parcel.options;
-    let has_image = parcel.message.look.as_ref().is_some_and(|look| look.image_url.is_some());
+    let has_image = content::image(parcel, Vendor::Meizu).is_some();
     let lost = [
         ("subtitle", options.subtitle.is_some()),
         ("image_url", has_image),

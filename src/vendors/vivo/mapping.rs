@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::credential::Credential;
 use crate::vendors::shown::{self, Tap};
-use crate::vendors::{content, given};
+use crate::vendors::{content, given, limits};
 
 const TITLE_MAX: usize = 40;
 const BODY_MAX: usize = 100;
@@ -30,8 +30,9 @@ pub(super) struct Content {
 
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let at_most = |max: usize| move |text: &str| length(text, credential.counts_wide_twice) <= max;
+    let at_most = |max: usize| move |text: &str| limits::length(text, credential.counts_wide_twice) <= max;
     let (title, body) = shown::texts(message, at_most(TITLE_MAX), at_most(BODY_MAX))?;
+    limits::check(parcel, Vendor::Vivo)?;
     let mut degraded = shown::lost(parcel, Vendor::Vivo, &["is_test", "badge_add"]);
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
@@ -147,11 +148,6 @@ const fn usual(category: Category) -> &'static str {
         Category::Subscription | Category::Health => "SUBSCRIPTION",
         Category::Marketing => "MARKETING",
     }
-}
-
-fn length(text: &str, counts_wide_twice: bool) -> usize {
-    let width = |letter: char| if counts_wide_twice && !letter.is_ascii() { 2 } else { 1 };
-    text.chars().map(width).sum()
 }
 
 /// Where receipts go, if vivo takes so long an address; with what they are to say when there is one.
