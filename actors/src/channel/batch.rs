@@ -57,11 +57,7 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new(manners: Manners) -> Self {
-        Self {
-            most: manners.batch_max.max(1),
-            lines: Default::default(),
-            lanes: Lanes::default(),
-        }
+        Self { most: manners.batch_max.max(1), lines: Default::default(), lanes: Lanes::default() }
     }
 
     pub(super) fn waiting(&self, lane: ErrandLane) -> usize {
