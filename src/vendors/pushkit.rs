@@ -5,7 +5,6 @@ use carillon_sdk::Vendor;
 use carillon_sdk::vendor::Category;
 use carillon_sdk::wire::{Lane, Style, TapAction};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{Answer, content, given};
 
@@ -106,12 +105,6 @@ pub(super) fn is_big(parcel: &Parcel) -> bool {
 
 pub(super) fn image(parcel: &Parcel) -> Option<&str> {
     parcel.message.look.as_ref().and_then(|look| look.image_url.as_deref())
-}
-
-/// Notifications with one key replace one another on the screen: 31 bits of its hash.
-pub(super) fn notify_id(key: &str) -> u32 {
-    let digest = Sha256::digest(key);
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) >> 1
 }
 
 /// Where a tap leads.
@@ -256,11 +249,5 @@ mod tests {
         assert_eq!(of("app://order/7781#top"), intent);
         assert_eq!(of("intent://x#Intent;end"), "intent://x#Intent;end");
         assert_eq!(of("nonsense"), "app");
-    }
-
-    #[test]
-    fn a_notify_id_fits_in_31_bits_and_is_the_same_for_the_same() {
-        assert_eq!(notify_id("order"), notify_id("order"));
-        assert!((0..200).all(|key| notify_id(&key.to_string()) <= i32::MAX as u32));
     }
 }

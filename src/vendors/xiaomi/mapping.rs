@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use super::credential::Credential;
 use crate::vendors::shown::{self, Tap};
+use crate::vendors::texts::{self, Room};
 use crate::vendors::{content, given};
 
 /// Characters: fewer than 50, fewer than 128.
-const TITLE_MAX: usize = 49;
-const BODY_MAX: usize = 127;
+const ROOM: Room = Room { title: 49, body: 127 };
 /// Characters of the payload.
 const PAYLOAD_MAX: usize = 4_096;
 /// What a private message is kept at most, and what a public one: 10 days, a day. In milliseconds.
@@ -34,9 +34,8 @@ pub(super) struct Content {
 
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let at_most = |max: usize| move |text: &str| text.chars().count() <= max;
-    let (title, body) = shown::texts(message, at_most(TITLE_MAX), at_most(BODY_MAX))?;
     let mut degraded = shown::lost(parcel, Vendor::Xiaomi, &["sound", "vendor_template"]);
+    let (title, body) = texts::shown(message, ROOM, texts::scalars, &mut degraded)?;
     let data = shown::data(message);
     let payload = Value::Object(data.clone()).to_string();
     if payload.chars().count() > PAYLOAD_MAX {
@@ -47,8 +46,8 @@ pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Conten
     let mut fields = vec![
         ("restricted_package_name", credential.package.clone()),
         ("pass_through", "0".to_owned()),
-        ("title", title.to_owned()),
-        ("description", body.to_owned()),
+        ("title", title.into_owned()),
+        ("description", body.into_owned()),
         ("payload", payload),
         ("notify_type", "-1".to_owned()),
         ("notify_id", shown::number(&replaced).to_string()),
@@ -224,13 +223,19 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_counted_in_characters() {
-        let title =
-            |chars: usize| mapped(&Value::Null, |message| message.title = Some("汉".repeat(chars))).err();
-        assert_eq!((title(49), title(50).as_deref()), (None, Some("title_too_long")));
-        let body =
-            |chars: usize| mapped(&Value::Null, |message| message.body = Some("汉".repeat(chars))).err();
-        assert_eq!((body(127), body(128).as_deref()), (None, Some("body_too_long")));
+    fn limits_are_counted_in_characters_and_what_is_longer_is_cut() {
+        for (field, lost, max) in [("title", "title", 49), ("description", "body", 127)] {
+            let of = |chars: usize| {
+                let content = mapped(&Value::Null, |message| {
+                    let text = if lost == "title" { &mut message.title } else { &mut message.body };
+                    *text = Some("汉".repeat(chars));
+                });
+                let content = content.unwrap();
+                (self::field(&content, field).unwrap(), content.degraded)
+            };
+            assert_eq!(of(max), ("汉".repeat(max), vec![]));
+            assert_eq!(of(max + 1), (format!("{}…", "汉".repeat(max - 1)), vec![lost]));
+        }
     }
 
     #[test]
