@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            cli::out::note(&format!("carillon: {failure}"));
+            if !failure.text.is_empty() {
+                cli::out::note(&format!("carillon: {failure}"));
+            }
             failure.code.into()
         }
     }

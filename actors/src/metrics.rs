@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use carillon_sdk::Vendor;
 use metrics::gauge;
 
 use crate::engine::{Crash, Shared};
@@ -60,6 +61,10 @@ impl Metrics {
         gauge!(names::QUEUE_BYTES).set(totals.pending_bytes as f64);
         gauge!(names::QUEUE_OLDEST_AGE).set(age as f64 / 1000.0);
         gauge!(names::DEVICES).set(totals.devices as f64);
+        for vendor in Vendor::ALL {
+            let count = self.shared.store.token_count(vendor);
+            gauge!(names::TOKENS, "channel" => vendor.as_str()).set(count as f64);
+        }
         gauge!(names::BROADCASTS).set(totals.broadcasts as f64);
         for (state, count) in crate::campaign::states(&self.shared.store) {
             gauge!(names::CAMPAIGNS, "state" => state.as_str()).set(count as f64);

@@ -103,12 +103,18 @@ metrics! {
     CHANNEL_IN_FLIGHT: Gauge = "carillon_channel_in_flight";
     /// Errands claimed by channels and not under way, by vendor.
     CHANNEL_WAITING: Gauge = "carillon_channel_waiting";
+    /// Seconds from a call to a vendor to its answer, by vendor.
+    CHANNEL_CALL: Histogram = "carillon_channel_call_duration_seconds";
     /// Devices a second that channels may send to now, by vendor: the slowest app's.
     CHANNEL_RATE: Gauge = "carillon_channel_rate";
     /// Seconds until the first certificate of a vendor ends.
     CHANNEL_CREDENTIAL_ENDS: Gauge = "carillon_channel_credential_ends_seconds";
     /// What is left of a day's quota, by vendor and limit: the app's that has least.
     CHANNEL_QUOTA_LEFT: Gauge = "carillon_channel_quota_left";
+    /// Tokens on record, by channel.
+    TOKENS: Gauge = "carillon_tokens";
+    /// Tokens dropped because a vendor said that they are dead, by channel and by what told it.
+    TOKENS_INVALIDATED: Counter = "carillon_tokens_invalidated_total";
     /// Tasks forgotten before their time, because their app had as many as it may.
     TASKS_DROPPED: Counter = "carillon_tasks_dropped_total";
     /// Resident memory of the process in bytes.

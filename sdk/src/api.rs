@@ -329,7 +329,7 @@ pub struct StepView {
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The vendor's channel, where it is not our own.
+    /// The vendor's channel; of `routed` also `own`, our socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// The vendor's own name for it, or its word for why not.

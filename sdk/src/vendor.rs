@@ -26,7 +26,7 @@ pub enum Vendor {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such channel")]
+#[error("expected apns, fcm, huawei, harmonyos, honor, xiaomi, oppo, vivo, meizu or webpush")]
 pub struct UnknownVendor;
 
 impl Vendor {

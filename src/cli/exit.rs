@@ -26,7 +26,7 @@ pub enum Code {
 #[derive(Debug)]
 pub struct Failure {
     pub code: Code,
-    /// One line or several, for a person.
+    /// One line or several, for a person; nothing, where there is nobody to tell.
     pub text: String,
 }
 

@@ -1,7 +1,7 @@
 //! `carillon message`: what became of a message, step by step; and taking it back.
 
 use carillon_sdk::api::revokes::Revoked;
-use carillon_sdk::api::{MessageView, TargetView};
+use carillon_sdk::api::{MessageView, StepView, TargetView};
 use carillon_sdk::client::server::RevokeFrom;
 use carillon_sdk::{DeviceId, MessageId, UserId};
 
@@ -120,11 +120,23 @@ fn story(page: &MessageView, target: &TargetView) -> Result<(), Failure> {
     };
     out::line(&format!("  {name}: {}", text(&target.state)))?;
     for step in &target.steps {
-        let reason = step.reason.as_ref().map(|reason| format!(" ({})", text(reason))).unwrap_or_default();
         let after = step.at.since(page.accepted_at).as_millis();
-        out::line(&format!("    {after:>8} ms  {}{reason}", text(&step.step)))?;
+        out::line(&format!("    {after:>8} ms  {}", said(step)))?;
     }
     Ok(())
+}
+
+/// A step in words, with its road, why, and the vendor's own word: what JSON has of it, so that a step
+/// of a later server is said too.
+pub(super) fn said(step: &StepView) -> String {
+    let by = match step.channel.as_deref() {
+        Some("own") => " by our socket".to_owned(),
+        Some(channel) => format!(" by {channel}"),
+        None => String::new(),
+    };
+    let why = step.reason.as_ref().map(|reason| format!(" ({})", text(reason))).unwrap_or_default();
+    let detail = step.detail.as_ref().map(|detail| format!(" {detail}")).unwrap_or_default();
+    format!("{:<11}{by}{why}{detail}", text(&step.step)).trim_end().to_owned()
 }
 
 /// A name as JSON has it.
@@ -133,5 +145,31 @@ fn text(value: &impl serde::Serialize) -> String {
         Ok(serde_json::Value::String(text)) => text,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_said_with_its_road_and_why() {
+        for (step, expected) in [
+            (serde_json::json!({"step": "accepted", "at": 1}), "accepted"),
+            (
+                serde_json::json!({"step": "routed", "at": 1, "channel": "vivo", "reason": "vendor_first"}),
+                "routed      by vivo (vendor_first)",
+            ),
+            (
+                serde_json::json!({"step": "routed", "at": 1, "channel": "own", "reason": "fallback"}),
+                "routed      by our socket (fallback)",
+            ),
+            (
+                serde_json::json!({"step": "handed_over", "at": 1, "channel": "xiaomi", "detail": "slm1"}),
+                "handed_over by xiaomi slm1",
+            ),
+        ] {
+            assert_eq!(said(&serde_json::from_value(step).unwrap()), expected);
+        }
     }
 }

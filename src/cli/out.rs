@@ -10,9 +10,10 @@ use super::exit::{Code, Failure};
 /// A line on stdout. A reader that hung up (`| head`) ends the command without a fuss.
 pub fn line(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Code::Failure, format!("write to stdout: {error}")))
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::new(Code::Failure, ""),
+        _ => Failure::new(Code::Failure, format!("write to stdout: {error}")),
+    })
 }
 
 /// One JSON value on a line of its own.

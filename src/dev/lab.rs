@@ -1,7 +1,7 @@
 //! All ten vendors on loopback, the demo app set up for each, and a device at each that only its vendor
 //! reaches: the first evening shows every road with no account anywhere.
 
-use carillon_actors::channel::Draft;
+use carillon_actors::channel::{Draft, Of};
 use carillon_actors::engine::Engine;
 use carillon_actors::model::App;
 use carillon_actors::store::{Audit, By};
@@ -22,6 +22,9 @@ pub(super) async fn start(engine: &Engine, app: App) -> Result<Lab, Failure> {
     for vendor in Vendor::ALL {
         let setup = lab.setup(vendor);
         let before = engine.channel_setups(app).get(vendor);
+        // A newcomer sends a device more than the two messages a day that vendors let market.
+        let by_device = engine.channel_quotas(app, vendor).into_iter().filter(|quota| quota.of == Of::Device);
+        let unlimited = || by_device.map(|quota| (quota.name.to_owned(), None)).collect();
         let draft = Draft {
             credential: Some(setup.credential),
             settings: setup.settings,
@@ -29,13 +32,13 @@ pub(super) async fn start(engine: &Engine, app: App) -> Result<Lab, Failure> {
             ca_pem: setup.ca_pem,
             clock_offset_ms: setup.clock_offset_ms,
             enabled: before.as_ref().is_none_or(|before| before.enabled),
-            quotas: before.map(|before| before.quotas).unwrap_or_default(),
+            quotas: before.map_or_else(unlimited, |before| before.quotas),
         };
         // Nobody's deed, so it stands in no audit log.
         let put = engine.channel_setups(app).put(vendor, None, draft, None::<Audit>, None).await;
         let kept = put.map_err(Failure::from_error)?;
         // Some vendors are told in their console and not with each message.
-        if let Some(url) = engine.channel_receipts_url(&kept.receipts_key) {
+        if let Some(url) = kept.receipts_key.and_then(|key| engine.channel_receipts_url(&key)) {
             lab.world().set_receipts_url(vendor, url);
         }
     }

@@ -190,14 +190,13 @@ impl Ready<'_> {
             data,
             ..
         } = self;
-        let program = std::env::args().next().filter(|name| !name.contains("target/"));
-        let program = program.map_or("cargo run --release --".to_owned(), |_| "carillon".to_owned());
+        let program = program(&std::env::args().next().unwrap_or_default());
         let title = out::bold("Carillon is ready.");
-        let (curl, cli) = (out::bold("Paste this into another terminal:"), out::bold("or this:"));
+        let curl = out::bold("Paste this into another terminal:");
+        let cli = out::bold("or this, after which every command knows the server:");
         let samples = if samples {
             "\nphone-1 and tablet-1 (user alice) and phone-2 (user bob) are connected; what reaches them \
-             is printed here. User carol has a device at each of ten simulated vendors, which are not \
-             connected: their messages go by the vendor.\n"
+             is printed here.\n"
         } else {
             ""
         };
@@ -221,23 +220,37 @@ curl -s {http}/v1/pushes -H 'Authorization: Bearer {key_id}.{key_secret}' \\
 
 {cli}
 
-CARILLON_SERVER={http} CARILLON_APP_ID={app_id} CARILLON_KEY_ID={key_id} CARILLON_KEY_SECRET={key_secret} \\
-  {program} push --user alice --title Hello --body 'from the command line'
+export CARILLON_SERVER={http} CARILLON_APP_ID={app_id} CARILLON_KEY_ID={key_id} CARILLON_KEY_SECRET={key_secret}
+{program} push --user alice --title Hello --body 'from the command line'
 {samples}{roads}"
         )
     }
 }
 
-/// What shows every road, for whoever has the variables of the line before.
+/// How this program was called, as one calls it again.
+fn program(called: &str) -> String {
+    let by_cargo = ["release", "debug"].into_iter().find(|kind| called.contains(&format!("target/{kind}/")));
+    match by_cargo {
+        Some("release") => "cargo run -q --release --".to_owned(),
+        Some(_) => "cargo run -q --".to_owned(),
+        None if called.contains('/') => called.to_owned(),
+        None => "carillon".to_owned(),
+    }
+}
+
+/// What shows every road.
 fn roads(program: &str) -> String {
-    let title = out::bold("With the same four variables, to see every road:");
+    let title = out::bold(
+        "Ten vendors are simulated here, and user carol has a phone at each, which only it reaches:",
+    );
     format!(
         "
 {title}
 
-{program} vendor list                          all ten, and how each fares
-{program} device watch xiaomi-1                what becomes of its messages, as it happens
-{program} push --user carol --title Hello      by ten vendors at once
+{program} push --user carol --title Hello --body 'by ten roads'
+{program} message ID              the ID that push printed: each road, and what came back
+{program} device watch xiaomi-1   the same of one phone, as it happens
+{program} vendor list             how each vendor fares
 "
     )
 }
@@ -245,6 +258,18 @@ fn roads(program: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_to_paste_call_this_program_as_it_was_called() {
+        for (called, again) in [
+            ("target/release/carillon", "cargo run -q --release --"),
+            ("/work/target/debug/carillon", "cargo run -q --"),
+            ("./carillon", "./carillon"),
+            ("carillon", "carillon"),
+        ] {
+            assert_eq!(program(called), again);
+        }
+    }
 
     #[test]
     fn the_ready_line_has_exactly_the_members_of_the_contract() {

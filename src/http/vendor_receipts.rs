@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use carillon_actors::channel::ReceiptPost;
 
@@ -28,15 +27,14 @@ pub(super) async fn take(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refused> {
+    // Nobody's address has nothing read.
+    let (app, vendor) =
+        state.engine.channel_of_receipts(&secret).ok_or_else(|| Refused::new(Code::RouteUnknown))?;
     let patience = Duration::from_millis(state.http.body_timeout.as_millis());
     let bytes = body::read(&request, payload.into_inner(), BODY_BYTES_MAX, patience).await?;
-    let named = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let post = ReceiptPost {
-        content_type: named(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_owned(),
-        signature: named("x-huawei-callback-id").map(str::to_owned),
-        body: bytes,
-    };
-    let vendor = state.ingress.take(&state.engine, &secret, &post).map_err(|turned| match turned {
+    let signature = request.headers().get("x-huawei-callback-id").and_then(|value| value.to_str().ok());
+    let post = ReceiptPost { signature: signature.map(str::to_owned), body: bytes };
+    state.ingress.take(&state.engine, app, vendor, &post).map_err(|turned| match turned {
         Turned::Unknown => Refused::new(Code::RouteUnknown),
         Turned::Forged => Refused::new(Code::ReceiptForged),
         Turned::Unreadable => Refused::new(Code::ReceiptInvalid),

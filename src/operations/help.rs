@@ -2,6 +2,7 @@
 //! HTTP API, of the device listeners, of the store and of the process.
 
 use carillon_actors::names::{self, Shape};
+use carillon_sdk::Vendor;
 use metrics::counter;
 
 /// Name, shape, help. Labels are from closed lists: never a device, user, message or path.
@@ -44,6 +45,11 @@ pub(super) const HELP: &[(&str, Shape, &str)] = &[
         Shape::Counter,
         "Posts of vendors' receipts, by vendor and result: taken, unknown, forged, unreadable, full.",
     ),
+    (
+        "carillon_vendor_receipts_lost_total",
+        Shape::Counter,
+        "Receipts of vendors that the store could not take for half a minute, by vendor.",
+    ),
     ("carillon_vendor_receipts_total", Shape::Counter, "Receipts of vendors, each once, by vendor and news."),
     ("process_threads", Shape::Gauge, "Threads."),
     ("process_cpu_seconds_total", Shape::Counter, "User and system time in whole seconds."),
@@ -63,6 +69,15 @@ pub(super) fn begin_at_zero() {
         counter!("carillon_store_errors_total", "op" => op, "reason" => reason).absolute(0);
     }
     counter!("carillon_idempotency_evicted_total").absolute(0);
+    for vendor in Vendor::ALL.map(Vendor::as_str) {
+        for outcome in ["accepted", "retry", "throttle", "unbind", "reauth", "perm", "config"] {
+            counter!(names::CHANNEL_OUTCOMES, "vendor" => vendor, "outcome" => outcome).absolute(0);
+        }
+        counter!(names::CHANNEL_AMBIGUOUS, "vendor" => vendor).absolute(0);
+        for by in ["answer", "receipt"] {
+            counter!(names::TOKENS_INVALIDATED, "channel" => vendor, "by" => by).absolute(0);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +110,8 @@ mod tests {
             names_in(&root.join(dir), &mut used);
         }
         used.insert("carillon_build_info".to_owned());
+        // A field of vendors' messages.
+        used.remove("carillon_id");
         let helped = HELP.iter().map(|(name, ..)| *name).chain(names::ALL.iter().map(|metric| metric.name));
         let helped: BTreeSet<String> =
             helped.filter(|name| name.starts_with("carillon_")).map(str::to_owned).collect();

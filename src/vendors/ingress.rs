@@ -1,16 +1,17 @@
 //! The way in for vendors' receipts: an address an app and vendor, which nobody guesses.
 //!
 //! ```text
-//!  POST …/{secret} ─▶ whose? ─▶ signed? ─▶ read ─▶ seen before? ─▶ a seat free? ─▶ 200
-//!                      404        403       400       dropped          503   └─▶ engine, afterwards
+//!  POST …/{secret} ─▶ whose? ─▶ signed? ─▶ read ─▶ seats free? ─▶ seen before? ─▶ 200
+//!                      404        403       400        503        dropped   └─▶ engine, afterwards
 //! ```
 //!
-//! Answered before anything is written, since vendors give 200 ms; what is under way is bounded, and
-//! beyond that they are told to come again. A restart forgets what was seen: to the engine a repeat
-//! changes nothing.
+//! Answered before anything is written, since vendors give 200 ms. What is under way is bounded, and
+//! beyond that they are told to come again; what the store is too busy for is tried again meanwhile. A
+//! restart forgets what was seen: to the engine a repeat changes nothing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carillon_actors::channel::{BadPost, News, Receipt, ReceiptPost};
 use carillon_actors::engine::Engine;
@@ -21,10 +22,13 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
-/// Posts whose receipts are being acted upon.
-const UNDER_WAY_MAX: usize = 1_024;
+/// Receipts that are being acted upon, some 200 bytes each; one post has 10,000 at most.
+const UNDER_WAY_MAX: usize = 65_536;
 /// Receipts remembered, in each of two generations: 32 bytes each with what holds them.
 const SEEN_MAX: usize = 65_536;
+/// How long after one another the store is asked again to take what it was too busy for.
+const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(20)];
 
 pub struct Ingress {
     seats: Arc<Semaphore>,
@@ -34,7 +38,7 @@ pub struct Ingress {
 /// Why a post is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turned {
-    /// No app's address.
+    /// The app's setup went just now.
     Unknown,
     Forged,
     Unreadable,
@@ -55,9 +59,8 @@ impl Default for Ingress {
 }
 
 impl Ingress {
-    /// Takes a post, and says whose words to thank in. What follows from it goes on afterwards.
-    pub fn take(&self, engine: &Engine, secret: &str, post: &ReceiptPost) -> Result<Vendor, Turned> {
-        let (app, vendor) = engine.channel_of_receipts(secret).ok_or(Turned::Unknown)?;
+    /// Takes a post. What follows from it goes on afterwards.
+    pub fn take(&self, engine: &Engine, app: App, vendor: Vendor, post: &ReceiptPost) -> Result<(), Turned> {
         let outcome = self.taken(engine, app, vendor, post);
         let result = match &outcome {
             Ok(()) => "taken",
@@ -68,7 +71,7 @@ impl Ingress {
         };
         counter!("carillon_vendor_receipt_posts_total", "vendor" => vendor.as_str(), "result" => result)
             .increment(1);
-        outcome.map(|()| vendor)
+        outcome
     }
 
     fn taken(&self, engine: &Engine, app: App, vendor: Vendor, post: &ReceiptPost) -> Result<(), Turned> {
@@ -77,7 +80,9 @@ impl Ingress {
             BadPost::Unreadable => Turned::Unreadable,
             BadPost::Unknown => Turned::Unknown,
         })?;
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Turned::Full)?;
+        let seats = u32::try_from(receipts.len()).map_err(|_| Turned::Full)?;
+        // Before they count as seen: what is sent away comes again.
+        let seats = Arc::clone(&self.seats).try_acquire_many_owned(seats).map_err(|_| Turned::Full)?;
         let fresh = self.seen.lock().fresh(app, vendor, receipts);
         if fresh.is_empty() {
             return Ok(());
@@ -89,12 +94,27 @@ impl Ingress {
         }
         let engine = engine.clone();
         actix_rt::spawn(async move {
-            if let Err(error) = engine.vendor_receipts(app, vendor, fresh).await {
-                tracing::warn!(%vendor, %error, "a vendor's receipts are lost");
-            }
-            drop(seat);
+            act(&engine, app, vendor, fresh).await;
+            drop(seats);
         });
         Ok(())
+    }
+}
+
+/// The vendor was thanked, so it will not tell again.
+async fn act(engine: &Engine, app: App, vendor: Vendor, receipts: Vec<Receipt>) {
+    let mut left = engine.vendor_receipts(app, vendor, receipts).await;
+    for pause in AGAIN_AFTER {
+        if left.is_empty() {
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        left = engine.vendor_receipts(app, vendor, left).await;
+    }
+    if !left.is_empty() {
+        tracing::warn!(app = app.0, %vendor, receipts = left.len(), "the store took no receipts: they are lost");
+        counter!("carillon_vendor_receipts_lost_total", "vendor" => vendor.as_str())
+            .increment(left.len() as u64);
     }
 }
 
@@ -140,6 +160,7 @@ fn mark(app: App, vendor: Vendor, receipt: &Receipt) -> [u8; 16] {
 /// Every series at 0, so that a rate has a beginning.
 pub fn begin_metrics() {
     for vendor in Vendor::ALL.map(Vendor::as_str) {
+        counter!("carillon_vendor_receipts_lost_total", "vendor" => vendor).absolute(0);
         for result in ["taken", "unknown", "forged", "unreadable", "full"] {
             counter!("carillon_vendor_receipt_posts_total", "vendor" => vendor, "result" => result)
                 .absolute(0);

@@ -37,4 +37,5 @@ mod tidy;
 mod tokens;
 mod transports;
 mod users;
+mod vendor_receipts;
 mod vendors;

@@ -6,16 +6,17 @@ use std::path::Path;
 use carillon::lab::{Lab, Options};
 use carillon_actors::clock::Clock;
 use carillon_sdk::Vendor;
+use carillon_sdk::api::PushRequest;
 use carillon_sdk::api::vendors::{RotateVendor, TestVendor, VendorStatus, WriteVendor};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Call, Server, call, run};
+use crate::harness::{App, Call, Server, call, run, to_device};
 
-async fn lab() -> Lab {
+pub(crate) async fn lab() -> Lab {
     Lab::start(Clock::system(), Options { is_lenient: true, ..Options::default() }).await.unwrap()
 }
 
-fn setup(lab: &Lab, vendor: Vendor) -> WriteVendor {
+pub(crate) fn setup(lab: &Lab, vendor: Vendor) -> WriteVendor {
     let setup = lab.setup(vendor);
     WriteVendor {
         credential: Some(setup.credential),
@@ -196,6 +197,28 @@ fn secrets(credential: &Value) -> Vec<String> {
     texts.map(one).filter(|text| text.len() >= 8).collect()
 }
 
+/// What the vendor gave for access, as it stands in a call with a message; of most only the beginning is
+/// known here.
+async fn access(lab: &Lab, app: &App, vendor: Vendor) -> Option<String> {
+    let (Vendor::Oppo | Vendor::Vivo) = vendor else { return None };
+    let device = app.register(&format!("of-{vendor}")).await.device_id;
+    app.api.set_token(&device, vendor, "ok-1").await.unwrap();
+    let push = PushRequest {
+        to: to_device(&device),
+        title: Some("Paid".to_owned()),
+        body: Some("Order 7781".to_owned()),
+        ..PushRequest::default()
+    };
+    let id = app.send(push).await;
+    // Its receipt comes at once.
+    app.await_state(id, device.as_str(), "delivered").await;
+    let call = lab.world().capture.requests(vendor).pop().unwrap();
+    let header = call.headers.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("authtoken"));
+    let access =
+        header.map(|(_, value)| value).or_else(|| Some(call.body["auth_token"].as_str()?.to_owned()));
+    Some(access.filter(|access| access.len() >= 12).unwrap())
+}
+
 fn holding(dir: &Path, secret: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -213,7 +236,7 @@ fn holding(dir: &Path, secret: &str, found: &mut Vec<String>) {
 async fn no_credential_is_found_again_in_data_logs_answers_audit_or_metrics() {
     let (server, lab) = (Server::start_logging().await, lab().await);
     let app = server.app();
-    let (mut seen, mut planted) = (Vec::new(), Vec::new());
+    let (mut seen, mut planted, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for vendor in Vendor::ALL {
         let setup = setup(&lab, vendor);
         planted.extend(secrets(setup.credential.as_ref().unwrap()));
@@ -233,14 +256,23 @@ async fn no_credential_is_found_again_in_data_logs_answers_audit_or_metrics() {
         let body = json!({"credential": wrong, "token": token(&lab, vendor, "ok")}).to_string();
         seen.push(raw(&server, &app, "POST", &format!("{path}/rotate"), &body).await);
         seen.push(raw(&server, &app, "GET", &path, "").await);
+        planted.extend(access(&lab, &app, vendor).await);
+        // Whoever may read setups is shown the address of their receipts, and nobody else is.
+        let view = app.api.vendor(vendor).await.unwrap().setup.unwrap();
+        let (_, secret) = view.receipts_url.as_deref().and_then(|url| url.rsplit_once('/')).unwrap();
+        let post = Call::new("POST", &format!("/v1/vendor-receipts/{secret}"), "x");
+        assert_ne!(call(server.http(), &post).await.status, 404, "{vendor}");
+        addresses.push(secret.to_owned());
     }
     seen.push(raw(&server, &app, "GET", "/v1/vendors", "").await);
     seen.push(raw(&server, &app, "GET", "/v1/audit?limit=1000", "").await);
     seen.push(call(server.operations(), &Call::new("GET", "/metrics", "")).await.text());
-    assert!(planted.len() >= 12, "{}", planted.len());
-    for secret in planted {
-        let told = seen.iter().find(|text| text.contains(&secret));
+    assert!(planted.len() >= 14, "{}", planted.len());
+    for secret in &planted {
+        let told = seen.iter().find(|text| text.contains(secret));
         assert!(told.is_none(), "{secret} is in {told:?}");
+    }
+    for secret in planted.into_iter().chain(addresses) {
         let mut files = Vec::new();
         holding(Path::new(&server.ready.data), &secret, &mut files);
         assert!(files.is_empty(), "{secret} is in {files:?}");

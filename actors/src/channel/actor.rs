@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::counted;
 use super::desk::{CallId, Desk, Effect, Event, Legacy, Now};
 use super::office::Key;
 use super::state::Seat;
@@ -174,7 +175,15 @@ impl Channel {
                     Event::QuotaKept { done: keep.await.inspect_err(complain("keep a quota")).is_ok() }
                 });
             }
-            Effect::Call { call, access, parcel } => self.spawn(send(&self.gateway, call, access, parcel)),
+            Effect::Call { call, access, parcel } => {
+                let (vendor, clock, began_ms) = (self.vendor, self.clock.clone(), self.clock.monotonic_ms());
+                let sent = send(&self.gateway, call, access, parcel);
+                self.spawn(async move {
+                    let answered = sent.await;
+                    counted::answered(vendor, clock.monotonic_ms().saturating_sub(began_ms));
+                    answered
+                });
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_sdk::{Timestamp, Vendor};
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
 use parking_lot::Mutex;
 
 use super::office::Key;
@@ -34,6 +34,11 @@ pub(super) fn refused(vendor: Vendor, refused: &Refused) {
         let code = label(vendor, &refused.code);
         counter!(names::CHANNEL_UNKNOWN_CODE, "vendor" => vendor.as_str(), "code" => code).increment(1);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a call ends within minutes")]
+pub(super) fn answered(vendor: Vendor, after_ms: u64) {
+    histogram!(names::CHANNEL_CALL, "vendor" => vendor.as_str()).record(after_ms as f64 / 1_000.0);
 }
 
 /// What all channels together come to.

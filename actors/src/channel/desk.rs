@@ -122,6 +122,8 @@ pub(super) struct Desk {
     batch: Batch,
     ledger: Ledger,
     due: [Due; 3],
+    /// Something became due while a claim was under way, which may have looked before.
+    rung: [bool; 3],
     /// When the first errand that came to nothing here is due again: it was ours to say, so the store
     /// need not tell us.
     again: [Option<Timestamp>; 3],
@@ -163,6 +165,7 @@ impl Desk {
             batch: Batch::new(manners),
             ledger: Ledger::new(vendor, legacy.quotas, legacy.quota),
             due: [Due::Now; 3],
+            rung: [false; 3],
             again: [None; 3],
             calls: AHashMap::new(),
             last_call: 0,
@@ -183,8 +186,9 @@ impl Desk {
         let mut effects = Vec::new();
         match event {
             Event::News => {
-                let due = self.due.iter_mut().filter(|due| **due != Due::Asked);
-                due.for_each(|due| *due = Due::Now);
+                for (due, rung) in self.due.iter_mut().zip(&mut self.rung) {
+                    if *due == Due::Asked { *rung = true } else { *due = Due::Now }
+                }
             }
             Event::Tick => {}
             Event::Claimed { lane, asked, claimed } => self.claimed(lane, asked, claimed, now),
@@ -303,12 +307,13 @@ impl Desk {
     }
 
     fn claimed(&mut self, lane: ErrandLane, asked: usize, claimed: Option<Claimed>, now: Now) {
+        let has_rung = std::mem::take(&mut self.rung[lane as usize]);
         let Some(Claimed { errands, next_due }) = claimed else {
             self.due[lane as usize] = Due::AtMs(now.ms + STORE_REST_MS);
             return;
         };
         self.due[lane as usize] = match next_due {
-            _ if errands.len() >= asked => Due::Now,
+            _ if errands.len() >= asked || has_rung => Due::Now,
             Some(at) => Due::At(at),
             None => Due::Nothing,
         };

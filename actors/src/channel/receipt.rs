@@ -3,17 +3,19 @@
 use bytes::Bytes;
 use carillon_sdk::wire::ReportKind;
 use carillon_sdk::{MessageId, Timestamp, Vendor};
+use futures_util::{StreamExt as _, future, stream};
 
 use super::Setups;
 use crate::engine::Engine;
 use crate::model::{App, Device};
 use crate::store;
 
+/// Receipts of one post acted upon at a time: they meet in a few commits.
+const AT_ONCE: usize = 64;
+
 /// What was POSTed to an app's address for a vendor's receipts.
 #[derive(Clone)]
 pub struct ReceiptPost {
-    /// The header as it came, or nothing.
-    pub content_type: String,
     /// `X-HUAWEI-CALLBACK-ID`, where one came.
     pub signature: Option<String>,
     pub body: Bytes,
@@ -88,44 +90,41 @@ impl Engine {
     }
 
     /// Acts upon receipts: an arrival is the verdict's one change, a dead token goes. A repeat changes
-    /// nothing.
-    pub async fn vendor_receipts(
-        &self,
-        app: App,
-        vendor: Vendor,
-        receipts: Vec<Receipt>,
-    ) -> Result<(), store::Error> {
-        for receipt in receipts {
-            self.vendor_receipt(app, vendor, receipt).await?;
-        }
-        Ok(())
+    /// nothing. Those the store could not take just now come back.
+    pub async fn vendor_receipts(&self, app: App, vendor: Vendor, receipts: Vec<Receipt>) -> Vec<Receipt> {
+        let acted = stream::iter(receipts).map(|receipt| async move {
+            match self.vendor_receipt(app, vendor, &receipt).await {
+                Ok(()) | Err(store::Error::DeviceUnknown) => None,
+                Err(_) => Some(receipt),
+            }
+        });
+        acted.buffer_unordered(AT_ONCE).filter_map(future::ready).collect().await
     }
 
-    async fn vendor_receipt(&self, app: App, vendor: Vendor, receipt: Receipt) -> Result<(), store::Error> {
+    async fn vendor_receipt(&self, app: App, vendor: Vendor, receipt: &Receipt) -> Result<(), store::Error> {
         let store = self.store();
         let by_token = receipt.token.as_deref().and_then(|token| store.holder_of(app, vendor, token));
         let named = receipt.param.as_deref().and_then(|param| of_param(app, param));
         // The token knows the device better: of a batch some vendors give back one name for all.
         let Some(device) = by_token.or(named.map(|(_, device)| device)) else { return Ok(()) };
-        let by_name =
-            receipt.vendor_id.as_deref().and_then(|name| store.named_by_vendor(device, vendor, name));
-        let by_param = named.filter(|(_, of)| *of == device).map(|(id, _)| id);
-        let id = by_param.or(by_name).or(named.map(|(id, _)| id));
-        match (receipt.news, id) {
-            (News::Dead { since }, _) => {
-                store.dead_by_receipt(device, vendor, receipt.token, since).await?;
+        match &receipt.news {
+            News::Dead { since } => {
+                store.dead_by_receipt(device, vendor, receipt.token.clone(), *since).await?;
             }
-            (News::Delivered, Some(id)) => {
+            News::Delivered | News::Clicked => {
+                let by_param = named.filter(|(_, of)| *of == device).map(|(id, _)| id);
+                let by_name = || store.named_or_wait(device, vendor, receipt.vendor_id.as_deref()?);
+                let id = by_param.or_else(by_name).or(named.map(|(id, _)| id));
+                let Some(id) = id else { return Ok(()) };
                 store.confirm(device, id, vendor).await?;
+                if receipt.news == News::Clicked {
+                    store.report(device, id, ReportKind::Opened).await?;
+                }
             }
-            (News::Clicked, Some(id)) => {
-                store.confirm(device, id, vendor).await?;
-                store.report(device, id, ReportKind::Opened).await?;
+            // The verdict stays what the vendor's answer made it; metrics count them.
+            News::Refused { code } | News::Noted { code } => {
+                tracing::debug!(app = app.0, %vendor, %code, "a vendor told of a message");
             }
-            (News::Refused { code }, Some(id)) => {
-                tracing::info!(app = app.0, %vendor, message = %id, %code, "a vendor could not deliver it");
-            }
-            (News::Delivered | News::Clicked | News::Refused { .. } | News::Noted { .. }, _) => {}
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use carillon_sdk::{Timestamp, Vendor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{Gateway, Invalid, Setup};
@@ -17,6 +18,11 @@ use crate::model::App;
 use crate::store::{self, Audit, Change, Changed, Expect, Kind, Nonce, Store};
 
 const PURPOSE: &str = "channel";
+/// The same of the key in the address of its receipts.
+const PURPOSE_OF_RECEIPTS: &str = "channel_receipts";
+
+/// How such a key begins.
+const RECEIPTS: &str = "vr_";
 
 /// A change without a revision to hold on to is tried so often against others at work.
 const TRIES_MAX: u32 = 5;
@@ -46,8 +52,9 @@ pub struct SetupView {
     pub clock_offset_ms: i64,
     pub enabled: bool,
     pub quotas: BTreeMap<String, Option<u64>>,
-    /// The secret part of the path on which this vendor's receipts for this app come in.
-    pub receipts_key: String,
+    /// The secret part of the path on which this vendor's receipts for this app come in; none when it
+    /// cannot be opened any more.
+    pub receipts_key: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// When the credential was given.
@@ -83,7 +90,9 @@ struct Row {
     generation: String,
     enabled: bool,
     quotas: BTreeMap<String, Option<u64>>,
-    receipts_key: String,
+    /// Base64 of the sealed key in the address of its receipts, and the digest by which that is known.
+    receipts_sealed: String,
+    receipts_digest: String,
     created_at: Timestamp,
     updated_at: Timestamp,
     credential_at: Timestamp,
@@ -110,15 +119,16 @@ impl Engine {
         Setups { shared: self.shared(), app }
     }
 
-    /// Whose receipts come in under this key. It takes as long whether it is one or nearly one.
+    /// Whose receipts come in under this key. Anybody may ask, so it costs one look, and takes as long
+    /// whether it is one or nearly one.
     #[must_use]
     pub fn channel_of_receipts(&self, key: &str) -> Option<(App, Vendor)> {
-        let is_it = |row: &Row| bool::from(row.receipts_key.as_bytes().ct_eq(key.as_bytes()));
-        let all = self.store().objects_of_all(Kind::Channel).into_iter();
-        all.filter_map(|(app, id, stored)| Some((app, id.parse().ok()?, read(&stored.bytes)?)))
-            .filter(|(_, _, row)| is_it(row))
-            .map(|(app, vendor, _)| (app, vendor))
-            .next()
+        let (app, rest) = key.strip_prefix(RECEIPTS)?.split_once('_')?;
+        let (code, _) = rest.split_once('_')?;
+        let (app, vendor) = (App(app.parse().ok()?), Vendor::from_code(code.parse().ok()?)?);
+        let (row, _) = self.channel_setups(app).row(vendor)?;
+        let is_it = row.receipts_digest.as_bytes().ct_eq(digest(key).as_bytes());
+        bool::from(is_it).then_some((app, vendor))
     }
 }
 
@@ -144,16 +154,16 @@ impl<'a> Setups<'a> {
         let (row, revision) = self.row(vendor)?;
         let Some(setup) = self.unseal(&row) else {
             // Its owner sees that there is one, and gives a credential anew.
-            return Some(row.view(vendor, Setup::empty(), revision));
+            return Some(self.view(row, vendor, Setup::empty(), revision));
         };
-        Some(row.view(vendor, setup, revision))
+        Some(self.view(row, vendor, setup, revision))
     }
 
     /// With its credential and the address of its receipts: for gateways alone.
     pub(crate) fn open(&self, vendor: Vendor) -> Option<Opened> {
         let (row, _) = self.row(vendor)?;
         let setup = self.unseal(&row)?;
-        let receipts_url = self.receipts_url(&row.receipts_key);
+        let receipts_url = self.receipts_key(&row).and_then(|key| self.receipts_url(&key));
         let Row { generation, enabled, quotas, .. } = row;
         Some(Opened { setup: Setup { receipts_url, ..setup }, generation, enabled, quotas })
     }
@@ -206,7 +216,7 @@ impl<'a> Setups<'a> {
             let changed = Setup { credential: given, ..kept };
             let (enabled, quotas) = (row.enabled, row.quotas.clone());
             if new_receipts_key {
-                row.receipts_key = receipts_key();
+                row.receipts_sealed.clear();
             }
             Ok(Made { setup: changed, enabled, quotas, before: Some((row, setup)) })
         };
@@ -251,7 +261,7 @@ impl<'a> Setups<'a> {
             let done = self.shared.store.change(self.app, changes, audit.clone(), nonce.clone()).await?;
             if let Changed::Done(revision) = done {
                 let setup = self.unseal(&row).ok_or(Error::NoCredential)?;
-                return Ok(row.view(vendor, setup, revision));
+                return Ok(self.view(row, vendor, setup, revision));
             }
         }
         Err(Error::Changed)
@@ -262,13 +272,14 @@ impl<'a> Setups<'a> {
         let Made { setup, enabled, quotas, before } = made;
         super::quota::check(vendor, &quotas)?;
         let now = self.shared.clock.now();
-        let receipts_key = before.as_ref().map_or_else(receipts_key, |(row, _)| row.receipts_key.clone());
+        let kept = before.as_ref().and_then(|(row, _)| self.receipts_key(row));
+        let receipts_key = kept.unwrap_or_else(|| receipts_key(self.app, vendor));
         let gateways = self.shared.gateways().ok_or(Error::Closed)?;
         let receipts_url = self.receipts_url(&receipts_key);
         gateways.open(vendor, &Setup { receipts_url, ..setup.clone() })?;
         // A setup is plain data, whose maps have strings for keys.
         let text = serde_json::to_vec(&setup).unwrap_or_default();
-        let sealed = STANDARD.encode(self.shared.store.seal(self.app, PURPOSE, &text));
+        let sealed = self.sealed(PURPOSE, &text);
         let (mut generation, mut credential_at) = (store::random_name("vg_"), now);
         let created_at = before.as_ref().map_or(now, |(row, _)| row.created_at);
         if let Some((row, Some(old))) = before {
@@ -285,11 +296,39 @@ impl<'a> Setups<'a> {
             generation,
             enabled,
             quotas,
-            receipts_key,
+            receipts_sealed: self.sealed(PURPOSE_OF_RECEIPTS, receipts_key.as_bytes()),
+            receipts_digest: digest(&receipts_key),
             created_at,
             updated_at: now,
             credential_at,
         })
+    }
+
+    fn sealed(&self, purpose: &str, secret: &[u8]) -> String {
+        STANDARD.encode(self.shared.store.seal(self.app, purpose, secret))
+    }
+
+    /// None when it was made under another master secret: then the next change draws another.
+    fn receipts_key(&self, row: &Row) -> Option<String> {
+        let sealed = STANDARD.decode(&row.receipts_sealed).ok()?;
+        String::from_utf8(self.shared.store.unseal(self.app, PURPOSE_OF_RECEIPTS, &sealed)?).ok()
+    }
+
+    fn view(&self, row: Row, vendor: Vendor, setup: Setup, revision: u64) -> SetupView {
+        SetupView {
+            vendor,
+            settings: setup.settings,
+            hosts: setup.hosts,
+            ca_pem: setup.ca_pem,
+            clock_offset_ms: setup.clock_offset_ms,
+            receipts_key: self.receipts_key(&row),
+            enabled: row.enabled,
+            quotas: row.quotas,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            credential_at: row.credential_at,
+            revision,
+        }
     }
 
     fn row(&self, vendor: Vendor) -> Option<(Row, u64)> {
@@ -314,9 +353,15 @@ impl<'a> Setups<'a> {
     }
 }
 
-/// 240 bits in 43 characters: vivo takes a whole address of 128.
-fn receipts_key() -> String {
-    store::random_name("vr_") + &store::random_name("")
+/// 240 bits in 40 characters, after whose it is: vivo takes a whole address of 128.
+fn receipts_key(app: App, vendor: Vendor) -> String {
+    let secret = store::random_name("") + &store::random_name("");
+    format!("{RECEIPTS}{}_{}_{secret}", app.0, vendor as u8)
+}
+
+/// What it was made of cannot be guessed, so its digest tells nothing.
+fn digest(key: &str) -> String {
+    STANDARD.encode(Sha256::digest(key))
 }
 
 /// What a change makes of what was there.
@@ -340,31 +385,12 @@ impl Setup {
     }
 }
 
-impl Row {
-    fn view(self, vendor: Vendor, setup: Setup, revision: u64) -> SetupView {
-        SetupView {
-            vendor,
-            settings: setup.settings,
-            hosts: setup.hosts,
-            ca_pem: setup.ca_pem,
-            clock_offset_ms: setup.clock_offset_ms,
-            enabled: self.enabled,
-            quotas: self.quotas,
-            receipts_key: self.receipts_key,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            credential_at: self.credential_at,
-            revision,
-        }
-    }
-}
-
-/// None, with a word in the log, when it cannot be read.
 /// Whether a setup, as it is kept, is switched on.
 pub(crate) fn is_enabled(bytes: &[u8]) -> bool {
     read::<Row>(bytes).is_some_and(|row| row.enabled)
 }
 
+/// None, with a word in the log, when it cannot be read.
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice(bytes)
         .inspect_err(|error| tracing::error!(%error, "a vendor's setup cannot be read"))

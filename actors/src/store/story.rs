@@ -177,14 +177,20 @@ impl Told {
     fn target(&self, verdict: Option<Step>, concerns: impl Fn(&Whom) -> bool) -> TargetView {
         let mut steps: Vec<StepView> = Vec::new();
         for record in self.records.iter().filter(|record| concerns(&record.whom)) {
-            // Only the first of a kind counts, and of verdicts only the one.
+            // Only the first of a kind counts, and of verdicts only the one. A message may go several
+            // roads, and each is told once with its reason.
             let was_handed_over = record.step == Step::HandedOver && verdict == Some(Step::Delivered);
             let other_verdict = record.step.is_verdict() && verdict != Some(record.step) && !was_handed_over;
-            if other_verdict || steps.iter().any(|step| step.step == record.step) {
+            let is_road = matches!(record.step, Step::Routed | Step::Refused);
+            let reason = record.reason.map(|reason| reason.as_str().to_owned());
+            let is_told = record.channel != Channel::Own || record.step == Step::Routed;
+            let channel = is_told.then(|| record.channel.as_str().to_owned());
+            let is_known = |step: &StepView| {
+                step.step == record.step && (!is_road || (step.channel == channel && step.reason == reason))
+            };
+            if other_verdict || steps.iter().any(is_known) {
                 continue;
             }
-            let reason = record.reason.map(|reason| reason.as_str().to_owned());
-            let channel = (record.channel != Channel::Own).then(|| record.channel.as_str().to_owned());
             let detail = record.detail.as_deref().map(str::to_owned);
             steps.push(StepView { step: record.step, at: record.at, reason, channel, detail });
         }

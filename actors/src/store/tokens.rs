@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use ahash::AHashMap;
 use carillon_sdk::api::Step;
 use carillon_sdk::{DeviceId, KeyId, MessageId, Timestamp, Vendor};
+use metrics::counter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,7 @@ use super::rows::{DeviceRow, decode, encode};
 use super::shared::Shared;
 use super::work::{Op, Reply, Work, Write};
 use crate::model::{App, Device, PushType, Seq};
+use crate::names;
 
 /// Longest token, in bytes: a Web Push subscription is the longest there is, well below.
 pub const TOKEN_BYTES_MAX: usize = 4_096;
@@ -310,6 +312,8 @@ impl Partition {
         };
         self.drawn = self.shared.draw();
         if change == TokenChange::Invalidated {
+            let by = if why.by == By::Receipt { "receipt" } else { "answer" };
+            counter!(names::TOKENS_INVALIDATED, "channel" => vendor.as_str(), "by" => by).increment(1);
             work.records.push(died(device, vendor, &digest, &people, why, work.now));
         }
         let (by, why) = (why.by.clone(), why.why.clone());

@@ -2,7 +2,7 @@
 //! why, handed over or sent, arrived.
 //!
 //! An event says that something happened to a message at the device; the message's story says what, with
-//! the steps that are no events.
+//! the steps that are no events. A refusal is none, so messages that have not ended are looked at again.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,12 +14,17 @@ use carillon_sdk::{DeviceId, MessageId, Timestamp};
 use serde::Serialize;
 
 use super::super::exit::Failure;
+use super::super::message::said;
 use super::super::out;
 use super::super::server::{ServerArgs, failure};
 
-/// Events on a page, and how long one call waits for one.
+/// Events on a page, and how long one call waits for one: less while messages are open.
 const LIMIT: usize = 1_000;
 const WAIT_S: u64 = 20;
+const WAIT_OPEN_S: u64 = 2;
+
+/// Messages without an end that are looked at again; the newest.
+const OPEN_MAX: usize = 16;
 
 /// Messages whose steps are remembered; of an older one they would be printed again.
 const MESSAGES_MAX: usize = 10_000;
@@ -71,13 +76,23 @@ pub(super) async fn run(args: Args) -> Result<(), Failure> {
     let mut query =
         EventsQuery { since: Some(since), limit: Some(LIMIT), wait_s: WAIT_S, ..EventsQuery::default() };
     let (mut printed, mut lines) = (Printed::default(), 0);
+    let mut open: VecDeque<MessageId> = VecDeque::new();
     loop {
+        query.wait_s = if open.is_empty() { WAIT_S } else { WAIT_OPEN_S };
         let page = client.events(&query).await.map_err(failure)?;
         if page.gap {
             out::note("there is a gap: events before these are no longer kept");
         }
-        for message in of_device(&page.events, &args.device) {
-            for step in steps(&client, message, &args.device).await?.iter().skip(printed.of(message)) {
+        let happened = of_device(&page.events, &args.device);
+        open.retain(|message| !happened.contains(message));
+        let again: Vec<MessageId> = open.drain(..).chain(happened).collect();
+        for message in again {
+            let steps = steps(&client, message, &args.device).await?;
+            if !steps.iter().any(|step| step.step.is_verdict()) {
+                open.push_back(message);
+                open.drain(..open.len().saturating_sub(OPEN_MAX));
+            }
+            for step in steps.iter().skip(printed.of(message)) {
                 print(message, step, args.json)?;
                 printed.count(message);
                 lines += 1;
@@ -126,16 +141,6 @@ fn print(message: MessageId, step: &StepView, json: bool) -> Result<(), Failure>
     out::line(&format!("{} {message} {}", out::time(step.at), said(step)))
 }
 
-/// A step in words: what JSON has of it, so that a step of a later server is said too.
-fn said(step: &StepView) -> String {
-    let fields = serde_json::to_value(step).unwrap_or_default();
-    let text = |name: &str| fields[name].as_str().map(str::to_owned);
-    let by = text("channel").map(|channel| format!(" by {channel}")).unwrap_or_default();
-    let why = text("reason").map(|reason| format!(" ({reason})")).unwrap_or_default();
-    let detail = text("detail").map(|detail| format!(" {detail}")).unwrap_or_default();
-    format!("{:<11}{by}{why}{detail}", text("step").unwrap_or_default()).trim_end().to_owned()
-}
-
 impl Printed {
     fn of(&self, message: MessageId) -> usize {
         self.steps.get(&message).copied().unwrap_or(0)
@@ -169,12 +174,5 @@ mod tests {
             printed.count(MessageId::fresh());
         }
         assert_eq!((printed.of(first), printed.steps.len(), printed.order.len()), (0, 10_000, 10_000));
-    }
-
-    #[test]
-    fn a_step_is_said_with_its_road_and_why() {
-        let step: StepView =
-            serde_json::from_value(serde_json::json!({"step": "accepted", "at": 1})).unwrap();
-        assert_eq!(said(&step), "accepted");
     }
 }

@@ -37,7 +37,7 @@ fn status(setup: Option<&SetupView>, channel: Option<&Channel>) -> VendorStatus 
 
 fn setup_view(state: &State, setup: SetupView) -> VendorSetup {
     VendorSetup {
-        receipts_url: state.engine.channel_receipts_url(&setup.receipts_key),
+        receipts_url: setup.receipts_key.and_then(|key| state.engine.channel_receipts_url(&key)),
         settings: setup.settings,
         hosts: setup.hosts,
         ca_pem: setup.ca_pem,

@@ -100,7 +100,6 @@ fn read(world: &World, vendor: Vendor, asked: &Asked) -> Vec<(Option<String>, Ne
         receipts_url: None,
     };
     let post = ReceiptPost {
-        content_type: asked.header("content-type").unwrap().to_owned(),
         signature: asked.header("x-huawei-callback-id").map(str::to_owned),
         body: asked.body.clone(),
     };

@@ -4,11 +4,10 @@
 use carillon_actors::channel::{News, Receipt};
 use carillon_sdk::Timestamp;
 
-use super::{huawei, noted, refused};
+use super::{huawei, noted, of_each, refused};
 
 pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
-    let one = |one: &serde_json::Value| huawei::of(one.as_object()?, one.as_object()?, "status", news);
-    huawei::statuses(body)?.iter().map(one).collect()
+    of_each(huawei::statuses(body)?, |one| huawei::of(one.as_object()?, one.as_object()?, "status", news))
 }
 
 fn news(status: u64, at: Option<Timestamp>) -> News {

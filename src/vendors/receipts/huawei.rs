@@ -9,25 +9,24 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::{at, noted, object, refused, text};
+use super::{at, noted, object, of_each, refused, text};
 
 /// How far from ours the time of a signature may be.
 const SKEW_MAX: Ttl = Ttl::from_secs(300);
 
 pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
-    statuses(body)?.iter().map(|one| of(one.as_object()?, one.as_object()?, "status", news)).collect()
+    of_each(statuses(body)?, |one| of(one.as_object()?, one.as_object()?, "status", news))
 }
 
 pub(super) fn read_v2(body: &[u8]) -> Option<Vec<Receipt>> {
-    let one = |one: &Value| {
+    of_each(statuses(body)?, |one| {
         let whole = one.as_object()?;
         let told = ["deliveryStatus", "formStatus"].into_iter().find_map(|name| whole.get(name)?.as_object());
         // A project that kept the older form sends that.
         let told = told.unwrap_or(whole);
         let code = if told.contains_key("result") { "result" } else { "status" };
         of(whole, told, code, news)
-    };
-    statuses(body)?.iter().map(one).collect()
+    })
 }
 
 pub(super) fn statuses(body: &[u8]) -> Option<Vec<Value>> {
@@ -43,15 +42,15 @@ pub(super) fn of(
     told: &Map<String, Value>,
     code: &str,
     news: impl Fn(u64, Option<Timestamp>) -> News,
-) -> Option<Receipt> {
+) -> Option<Vec<Receipt>> {
     let at = at(told, "timestamp");
-    Some(Receipt {
+    Some(vec![Receipt {
         param: text(whole, "biTag"),
         vendor_id: text(whole, "requestId"),
         token: text(whole, "token"),
         news: news(text(told, code)?.parse().ok()?, at),
         at,
-    })
+    }])
 }
 
 fn news(status: u64, at: Option<Timestamp>) -> News {

@@ -3,11 +3,10 @@
 use carillon_actors::channel::{News, Receipt};
 use serde_json::Value;
 
-use super::{at, for_each, form_or_json, noted, text, tokens};
+use super::{at, for_each, form_or_json, noted, of_each, text, tokens};
 
-pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Vec<Receipt>> {
-    let mut receipts = Vec::new();
-    for (name, told) in form_or_json(content_type, "cb", body)? {
+pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
+    of_each(form_or_json("cb", body)?.into_iter().collect(), |(name, told)| {
         let Value::Object(told) = told else { return None };
         // The key is the message's id and the type, so that both fit into one object.
         let id = name.rsplit_once('-').map_or(name.as_str(), |(id, _)| id).to_owned();
@@ -18,7 +17,6 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Vec<Receipt>> {
         };
         let at = at(&told, "timestamp");
         let receipt = Receipt { param: text(&told, "param"), vendor_id: Some(id), token: None, news, at };
-        receipts.extend(for_each(tokens(&told, "targets"), &receipt));
-    }
-    Some(receipts)
+        Some(for_each(tokens(&told, "targets"), &receipt))
+    })
 }

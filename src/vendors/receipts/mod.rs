@@ -39,15 +39,14 @@ pub(super) fn read(
     if let Vendor::Huawei | Vendor::HarmonyOs | Vendor::Honor = vendor {
         huawei::proven(setup, post.signature.as_deref(), now)?;
     }
-    let content = (post.content_type.as_str(), &*post.body);
     let receipts = match vendor {
-        Vendor::Huawei => huawei::read(content.1),
-        Vendor::HarmonyOs => huawei::read_v2(content.1),
-        Vendor::Honor => honor::read(content.1),
-        Vendor::Xiaomi => xiaomi::read(content.0, content.1),
-        Vendor::Oppo => oppo::read(content.1),
-        Vendor::Vivo => vivo::read(content.1),
-        Vendor::Meizu => meizu::read(content.0, content.1),
+        Vendor::Huawei => huawei::read(&post.body),
+        Vendor::HarmonyOs => huawei::read_v2(&post.body),
+        Vendor::Honor => honor::read(&post.body),
+        Vendor::Xiaomi => xiaomi::read(&post.body),
+        Vendor::Oppo => oppo::read(&post.body),
+        Vendor::Vivo => vivo::read(&post.body),
+        Vendor::Meizu => meizu::read(&post.body),
         Vendor::Apns | Vendor::Fcm | Vendor::WebPush => None,
     };
     receipts.filter(|receipts| receipts.len() <= RECEIPTS_MAX).ok_or(BadPost::Unreadable)
@@ -67,11 +66,9 @@ fn object(body: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// The field of a form that holds JSON, or the body itself where it is JSON: what documents say and
-/// what is seen differ.
-fn form_or_json(content_type: &str, field: &str, body: &[u8]) -> Option<Map<String, Value>> {
-    let is_json =
-        content_type.to_ascii_lowercase().contains("json") || body.trim_ascii_start().starts_with(b"{");
-    if is_json {
+/// what is seen differ. The header that should tell them apart is not asked.
+fn form_or_json(field: &str, body: &[u8]) -> Option<Map<String, Value>> {
+    if body.trim_ascii_start().starts_with(b"{") {
         return object(body);
     }
     let (_, value) = form_urlencoded::parse(body).find(|(name, _)| name == field)?;
@@ -107,6 +104,14 @@ fn tokens(of: &Map<String, Value>, name: &str) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What every entry of a post says. One that is none of the vendor's words costs none of its neighbours;
+/// a post of nothing else is unreadable.
+fn of_each<T>(entries: Vec<T>, read: impl Fn(T) -> Option<Vec<Receipt>>) -> Option<Vec<Receipt>> {
+    let is_empty = entries.is_empty();
+    let read: Vec<_> = entries.into_iter().filter_map(read).collect();
+    (is_empty || !read.is_empty()).then(|| read.into_iter().flatten().collect())
 }
 
 /// The same news of each token; of none it is still news of the message.

@@ -4,20 +4,18 @@ use carillon_actors::channel::{News, Receipt};
 use carillon_sdk::Timestamp;
 use serde_json::Value;
 
-use super::{at, for_each, noted, refused, text, tokens};
+use super::{at, for_each, noted, of_each, refused, text, tokens};
 
 pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
     let all: Vec<Value> = serde_json::from_slice(body).ok()?;
-    let mut receipts = Vec::new();
-    for told in all {
+    of_each(all, |told| {
         let Value::Object(told) = told else { return None };
         let at = at(&told, "eventTime");
         let news = news(&text(&told, "eventType")?, at);
         let vendor_id = text(&told, "messageId").or_else(|| text(&told, "taskId"));
         let receipt = Receipt { param: text(&told, "param"), vendor_id, token: None, news, at };
-        receipts.extend(for_each(tokens(&told, "registrationIds"), &receipt));
-    }
-    Some(receipts)
+        Some(for_each(tokens(&told, "registrationIds"), &receipt))
+    })
 }
 
 fn news(event: &str, at: Option<Timestamp>) -> News {

@@ -5,20 +5,18 @@ use carillon_actors::channel::{News, Receipt};
 use carillon_sdk::Timestamp;
 use serde_json::Value;
 
-use super::{at, for_each, noted, object, refused, text, tokens};
+use super::{at, for_each, noted, object, of_each, refused, text, tokens};
 
 pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
-    let mut receipts = Vec::new();
-    for (id, told) in object(body)? {
+    of_each(object(body)?.into_iter().collect(), |(id, told)| {
         let Value::Object(told) = told else { return None };
         let at = at(&told, "ackTime");
         let kind = text(&told, "ackType")?;
         let finer = ["subType", "code"].into_iter().find_map(|name| text(&told, name));
         let news = news(finer.as_ref().unwrap_or(&kind), at);
         let receipt = Receipt { param: text(&told, "param"), vendor_id: Some(id), token: None, news, at };
-        receipts.extend(for_each(tokens(&told, "targets"), &receipt));
-    }
-    Some(receipts)
+        Some(for_each(tokens(&told, "targets"), &receipt))
+    })
 }
 
 fn news(kind: &str, at: Option<Timestamp>) -> News {

@@ -4,18 +4,16 @@ use carillon_actors::channel::{News, Receipt};
 use carillon_sdk::Timestamp;
 use serde_json::Value;
 
-use super::{at, for_each, form_or_json, noted, refused, text, tokens};
+use super::{at, for_each, form_or_json, noted, of_each, refused, text, tokens};
 
-pub(super) fn read(content_type: &str, body: &[u8]) -> Option<Vec<Receipt>> {
-    let mut receipts = Vec::new();
-    for (id, told) in form_or_json(content_type, "data", body)? {
+pub(super) fn read(body: &[u8]) -> Option<Vec<Receipt>> {
+    of_each(form_or_json("data", body)?.into_iter().collect(), |(id, told)| {
         let Value::Object(told) = told else { return None };
         let at = at(&told, "timestamp");
         let news = news(text(&told, "type")?.parse().ok()?, at);
         let receipt = Receipt { param: text(&told, "param"), vendor_id: Some(id), token: None, news, at };
-        receipts.extend(for_each(tokens(&told, "targets"), &receipt));
-    }
-    Some(receipts)
+        Some(for_each(tokens(&told, "targets"), &receipt))
+    })
 }
 
 /// The type is a bit each; one receipt has one.

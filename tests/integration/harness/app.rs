@@ -117,6 +117,7 @@ impl App {
             accepted: sum.accepted + row.accepted,
             sent: sum.sent + row.sent,
             arrived: sum.arrived + row.arrived,
+            handed_over: sum.handed_over + row.handed_over,
             shown: sum.shown + row.shown,
             opened: sum.opened + row.opened,
             dismissed: sum.dismissed + row.dismissed,

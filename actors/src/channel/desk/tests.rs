@@ -411,6 +411,19 @@ fn what_waits_here_is_bounded_whatever_is_due() {
 }
 
 #[test]
+fn what_becomes_due_while_a_claim_is_under_way_is_asked_for_after_it() {
+    let mut bench = bench(Vendor::Fcm, manners(1));
+    let claims = |effects: Vec<Effect>| {
+        effects.iter().filter(|effect| matches!(effect, Effect::Claim { lane: LANE, .. })).count()
+    };
+    assert_eq!(claims(bench.desk.step(Event::News, bench.now)), 1);
+    assert_eq!(claims(bench.desk.step(Event::News, bench.now)), 0, "one at a time");
+    let none = || Event::Claimed { lane: LANE, asked: 10, claimed: Some(Claimed::default()) };
+    assert_eq!(claims(bench.desk.step(none(), bench.now)), 1, "that claim may have looked before");
+    assert_eq!(claims(bench.desk.step(none(), bench.now)), 0);
+}
+
+#[test]
 fn a_store_that_takes_no_conclusion_is_told_again_and_gives_nothing_out_meanwhile() {
     let mut bench = bench(Vendor::Fcm, manners(1));
     bench.send(0, 2);

@@ -217,6 +217,10 @@ impl Index {
         of_any.into_iter().take(limit).collect()
     }
 
+    pub(super) fn token_count(&self, vendor: Vendor) -> u64 {
+        self.channels[slot(vendor)].len()
+    }
+
     pub(super) fn has_channel(&self, channel: &str, ordinal: u32) -> bool {
         if channel == OWN_CHANNEL {
             return !self.channels.iter().any(|members| members.contains(ordinal));

@@ -162,6 +162,11 @@ impl OfApp {
         self.devices.read().index.with_tokens(vendor, from, limit)
     }
 
+    #[must_use]
+    pub(in crate::store) fn token_count(&self, vendor: Vendor) -> u64 {
+        self.devices.read().index.token_count(vendor)
+    }
+
     /// The vendors of which the device has a token, in the order of their numbers.
     #[must_use]
     pub(in crate::store) fn vendors(&self, ordinal: u32) -> SmallVec<[Vendor; 2]> {

@@ -175,8 +175,12 @@ impl Partition {
                 End::HandedOver { vendor_id } => {
                     if claim.entry.hand_over(claim.device) {
                         let story = claim.entry.story();
-                        self.note_handed(&people, claim.device, claim.vendor, story, vendor_id.as_deref());
+                        let device = Device { app: claim.entry.app, ordinal: claim.device };
+                        let has_arrived = self.note_handed(device, claim.vendor, story, vendor_id.as_deref());
                         work.told_of_bulk(&people, &claim, Step::HandedOver, None, vendor_id);
+                        if has_arrived {
+                            self.confirmed(device, claim.vendor, story, work);
+                        }
                     }
                 }
                 End::Dead { code, .. } => self.refused_bulk(&people, &claim, code, Reason::TokenDead, work),

@@ -44,14 +44,13 @@ impl Partition {
                 }
                 End::HandedOver { vendor_id } => {
                     work.batch.delete(stored);
-                    self.note_handed(
-                        &people,
-                        key.device,
-                        key.vendor,
-                        Story::of_row(app, &place.2),
-                        vendor_id.as_deref(),
-                    );
+                    let story = Story::of_row(app, &place.2);
+                    let device = Device { app, ordinal: key.device };
+                    let has_arrived = self.note_handed(device, key.vendor, story, vendor_id.as_deref());
                     work.handed_over(&people, &key, &place, vendor_id);
+                    if has_arrived {
+                        self.confirmed(device, key.vendor, story, work);
+                    }
                     work.verdicts = true;
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
                     self.pending.carried(&mut desk, key.owner, place, key.device);
@@ -70,19 +69,17 @@ impl Partition {
         Ok(())
     }
 
-    /// For the receipts that may come of it.
+    /// For the receipts that may come of it. True when one was quicker.
     pub(super) fn note_handed(
         &self,
-        people: &OfApp,
-        device: u32,
+        device: Device,
         vendor: Vendor,
         story: Story,
         vendor_id: Option<&str>,
-    ) {
-        let device = Device { app: people.app, ordinal: device };
+    ) -> bool {
         let Story { id, push_type, task, .. } = story;
         let taken = Taken { vendor, push_type, task, is_confirmed: false };
-        self.shared.handed.lock().note(device, id, taken, vendor_id);
+        self.shared.handed.lock().note(device, id, taken, vendor_id)
     }
 
     /// Our own road carries it from here, or nobody does.

@@ -227,16 +227,24 @@ impl Partition {
             ErrandOp::Confirm { device, id, taken, reply } => {
                 let Taken { vendor, push_type, task, .. } = taken;
                 let story = Story { app: device.app, id, push_type, task, is_quiet: false };
-                let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-                work.record(story, Whom::Device(device.ordinal), group, Step::Confirmed, None);
-                if let Some(record) = work.records.last_mut() {
-                    record.channel = Channel::Vendor(vendor);
-                }
-                work.verdicts = true;
+                self.confirmed(device, vendor, story, work);
                 work.answer(reply, ());
             }
             ErrandOp::Route { owner, device } => self.route_waiting(owner, device, work)?,
         }
         Ok(())
+    }
+
+    /// A receipt says that it arrived.
+    fn confirmed(&self, device: Device, vendor: Vendor, story: Story, work: &mut Work) {
+        if story.is_quiet {
+            return;
+        }
+        let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
+        work.record(story, Whom::Device(device.ordinal), group, Step::Confirmed, None);
+        if let Some(record) = work.records.last_mut() {
+            record.channel = Channel::Vendor(vendor);
+        }
+        work.verdicts = true;
     }
 }

@@ -18,26 +18,35 @@ impl Store {
         Some(Device { app, ordinal })
     }
 
-    /// Which of the messages taken lately for the device the vendor calls so.
-    #[must_use]
-    pub fn named_by_vendor(&self, device: Device, vendor: Vendor, vendor_id: &str) -> Option<MessageId> {
-        self.0.shared.handed.lock().of(device, vendor, vendor_id)
+    /// Which of the messages taken lately for the device the vendor calls so, for a receipt that names it
+    /// in no other way; of none, it waits for one.
+    pub fn named_or_wait(&self, device: Device, vendor: Vendor, vendor_id: &str) -> Option<MessageId> {
+        self.0.shared.handed.lock().find_or_wait(device, vendor, vendor_id)
     }
 
     /// It arrived: a vendor's receipt says so. False when the vendor never took it for the device, or
-    /// this was known. Durable.
+    /// this was known. Durable; but of what is not known to be taken yet the receipt waits in memory.
     pub async fn confirm(&self, device: Device, id: MessageId, vendor: Vendor) -> Result<bool, Error> {
-        let lately = self.0.shared.handed.lock().confirm(device, id);
+        let handed = &self.0.shared.handed;
+        let lately = handed.lock().confirm(device, id, vendor);
         let taken = match lately {
             Some(taken) => Some(taken),
             None => self.taken(device, id).await?,
         };
-        let Some(taken) = taken.filter(|taken| taken.vendor == vendor && !taken.is_confirmed) else {
+        let Some(taken) = taken else { return Ok(false) };
+        if taken.vendor != vendor || taken.is_confirmed {
             return Ok(false);
-        };
+        }
+        if lately.is_none() {
+            handed.lock().take_back(device, id, vendor);
+        }
         let partition = self.0.shared.partition_of_device(device);
         let confirm = |reply| Write::Errands(ErrandOp::Confirm { device, id, taken, reply });
-        self.write(partition, device.app, confirm).await.map(|()| true)
+        let written = self.write(partition, device.app, confirm).await;
+        if written.is_err() {
+            handed.lock().take_back(device, id, vendor);
+        }
+        written.map(|()| true)
     }
 
     /// What history knows of it.

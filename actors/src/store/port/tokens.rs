@@ -117,6 +117,12 @@ impl Store {
         Some(Device { app, ordinal })
     }
 
+    /// Tokens on record, of all apps.
+    #[must_use]
+    pub fn token_count(&self, vendor: Vendor) -> u64 {
+        self.0.shared.tenants.all().iter().map(|people| people.token_count(vendor)).sum()
+    }
+
     /// Tokens of an app, of one vendor or of all, with their devices in order of registration: those
     /// of at most `limit` devices from `from` on, and where to go on; none at the end.
     pub async fn token_page(

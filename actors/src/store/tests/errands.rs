@@ -15,7 +15,7 @@ impl Bench {
     /// The app has a setup for the vendor.
     pub(super) fn set_up(&self, app: App, vendor: Vendor) {
         let row = serde_json::json!({
-            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_key": "k",
+            "sealed": "", "generation": "g", "enabled": true, "quotas": {}, "receipts_sealed": "", "receipts_digest": "",
             "created_at": 0, "updated_at": 0, "credential_at": 0,
         });
         self.put(app, Kind::Channel, vendor.as_str(), &row);
@@ -330,7 +330,7 @@ fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
         let channel = bench.channel(app, Vendor::Fcm);
         let (id, _) = bench.push(Owner::Device(phone));
         end(&channel, one(&channel).id, End::HandedOver { vendor_id: Some("v1".to_owned()) });
-        assert_eq!(bench.store().named_by_vendor(phone, Vendor::Fcm, "v1"), Some(id));
+        assert_eq!(bench.store().named_or_wait(phone, Vendor::Fcm, "v1"), Some(id));
         assert_eq!(bench.store().holder_of(app, Vendor::Fcm, "token-1"), Some(phone));
         drop(channel);
         bench.kill_and_reopen();
@@ -344,6 +344,26 @@ fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
             wait(bench.store().stats(app, from, to, carillon_sdk::api::Granularity::Minute, Vec::new()));
         let row = &rows.unwrap()[0];
         assert_eq!((row.accepted, row.arrived, row.handed_over), (1, 1, 0));
+    }
+}
+
+#[test]
+fn a_receipt_that_is_quicker_than_the_commit_of_what_it_is_about_is_not_lost() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        let (named, _) = bench.push(Owner::Device(phone));
+        let (unnamed, _) = bench.push(Owner::Device(phone));
+        let errands = claim(&channel).errands;
+        assert!(!wait(bench.store().confirm(phone, named, Vendor::Fcm)).unwrap(), "nobody took it yet");
+        assert_eq!(bench.store().named_or_wait(phone, Vendor::Fcm, "v2"), None);
+        for (errand, name) in errands.iter().zip(["v1", "v2"]) {
+            end(&channel, errand.id, End::HandedOver { vendor_id: Some(name.to_owned()) });
+        }
+        for id in [named, unnamed] {
+            assert_eq!(bench.counts(app, id), [("delivered".to_owned(), 1)]);
+            assert!(!wait(bench.store().confirm(phone, id, Vendor::Fcm)).unwrap(), "once");
+        }
     }
 }
 
