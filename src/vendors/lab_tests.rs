@@ -177,3 +177,20 @@ async fn a_wish_that_the_app_has_no_right_to_is_dropped_and_the_message_goes() {
         assert_eq!(taken.len(), 2, "{vendor}: each once");
     }
 }
+
+/// Apple says how many streams it takes on a connection: more wait, and none is lost.
+#[tokio::test]
+async fn more_streams_than_a_connection_takes_wait_for_one_another() {
+    let clock = Clock::manual(NOW);
+    let options = Options { streams_max: Some(2), ..Options::default() };
+    let lab = Lab::start(clock.clone(), options).await.unwrap();
+    for vendor in [Vendor::Apns, Vendor::Fcm] {
+        let road = Road::to(&lab, &clock, vendor).await;
+        assert_eq!(road.class(&lab, "ok-first").await, None);
+        let many = (0..40).map(|number| format!("slow-5-{number}")).collect::<Vec<_>>();
+        let sent = futures_util::future::join_all(many.iter().map(|token| road.class(&lab, token))).await;
+        assert!(sent.iter().all(Option::is_none), "{vendor}: {sent:?}");
+        let taken = lab.world().capture.taken(vendor);
+        assert!(many.iter().all(|token| taken.iter().filter(|taken| taken.token == *token).count() == 1));
+    }
+}

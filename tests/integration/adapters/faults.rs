@@ -1,5 +1,7 @@
 //! What other gateways were found to do wrong, by the numbers of a list made before this was written.
-//! Those that concern queues and the store are tested where those are: 5 and 9 with the engine.
+//! Two are tested where the engine is: 5, that a crash loses what was not sent yet, by
+//! `actors/src/store/tests/errands.rs`, and 9, that what waits grows without bound, by
+//! `actors/src/channel/desk/tests.rs`. Their names begin with the number too.
 
 use std::time::Duration;
 
