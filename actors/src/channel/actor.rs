@@ -126,7 +126,7 @@ impl Channel {
 
     fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
         let now = self.now();
-        for effect in self.desk.step(event, now) {
+        for effect in self.desk.step(event, now, &|errand| self.errands.is_owed(errand)) {
             self.carry_out(effect);
         }
         let ends_at = self.gateway.ends_at();

@@ -45,6 +45,9 @@ pub(super) struct Now {
     pub(super) ms: u64,
 }
 
+/// What is known of an errand at the moment of sending, of those who may have left it meanwhile.
+pub(super) type Owed<'a> = &'a dyn Fn(ErrandId) -> bool;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct CallId(u64);
 
@@ -135,6 +138,7 @@ pub(super) struct Desk {
     conclude_at_ms: u64,
     keep_at_ms: u64,
     keeping: bool,
+    kept_badly: bool,
     finishing: bool,
     last_error: Option<LastError>,
     last_accepted_at: Option<Timestamp>,
@@ -174,6 +178,7 @@ impl Desk {
             conclude_at_ms: 0,
             keep_at_ms: 0,
             keeping: false,
+            kept_badly: false,
             finishing: false,
             last_error: None,
             last_accepted_at: None,
@@ -182,7 +187,8 @@ impl Desk {
         }
     }
 
-    pub(super) fn step(&mut self, event: Event, now: Now) -> Vec<Effect> {
+    /// `owed` says of a claimed errand whether it may be sent still.
+    pub(super) fn step(&mut self, event: Event, now: Now, owed: Owed<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
             Event::News => {
@@ -195,16 +201,11 @@ impl Desk {
             Event::Concluded { done } => self.concluded(done, now),
             Event::Authorized(access) => self.authorized(access, now, &mut effects),
             Event::Answered { call, outcomes } => self.answered(call, outcomes, now),
-            Event::QuotaKept { done } => {
-                self.keeping = false;
-                if !done {
-                    self.ledger.not_kept();
-                }
-            }
+            Event::QuotaKept { done } => self.quota_kept(done, now),
             Event::Mended { access, sent } => self.mended(access, sent, now),
             Event::Finish => self.finishing = true,
         }
-        self.flow(now, &mut effects);
+        self.flow(now, owed, &mut effects);
         effects
     }
 
@@ -216,7 +217,7 @@ impl Desk {
     }
 
     /// Whatever can be done now.
-    fn flow(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    fn flow(&mut self, now: Now, owed: Owed<'_>, effects: &mut Vec<Effect>) {
         let stopped = self.stopped_until(now);
         if self.finishing || stopped.is_some_and(|until| until.since(now.at) > HOLD_MAX) {
             for held in self.batch.drain() {
@@ -224,7 +225,7 @@ impl Desk {
             }
         }
         if !self.finishing && stopped.is_none() {
-            self.call(now, effects);
+            self.call(now, owed, effects);
             // A call may have been the one that looks.
             if self.stopped_until(now).is_none() {
                 self.claim(now, effects);
@@ -357,8 +358,19 @@ impl Desk {
         }
     }
 
+    /// One that ends does not ask a store that refuses again: a second of the ledger is forgotten.
+    fn quota_kept(&mut self, done: bool, now: Now) {
+        self.keeping = false;
+        self.kept_badly = !done;
+        if !done {
+            self.ledger.not_kept();
+            self.keep_at_ms = now.ms + STORE_REST_MS;
+        }
+    }
+
     fn keep(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let is_time = now.ms >= self.keep_at_ms || (self.finishing && self.calls.is_empty());
+        let is_last = self.finishing && self.calls.is_empty() && !self.kept_badly;
+        let is_time = now.ms >= self.keep_at_ms || is_last;
         if self.keeping || !is_time {
             return;
         }

@@ -277,6 +277,10 @@ impl Errands for Book {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn is_owed(&self, id: ErrandId) -> bool {
+        self.0.pages.lock().claimed.contains_key(&id)
+    }
+
     fn watch(&self) -> Arc<Notify> {
         Arc::clone(&self.0.watch)
     }

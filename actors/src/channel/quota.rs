@@ -186,6 +186,11 @@ impl Ledger {
         self.turn(now);
         let (app, of_device) = (self.per_day(sort, Of::App), self.per_day(sort, Of::Device));
         let spent = Spent { until: self.renews_at(now) };
+        if quotas::of(self.vendor).all(|limit| limit.sort != sort) {
+            // What nobody counts is not written down either.
+            let is_spent = self.counted.get(&sort).is_some_and(|counted| counted.spent_by_vendor);
+            return if is_spent { Err(spent) } else { Ok(()) };
+        }
         let counted = self.counted.entry(sort).or_default();
         if counted.spent_by_vendor || app.is_some_and(|most| counted.taken >= most) {
             return Err(spent);

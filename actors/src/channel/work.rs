@@ -65,6 +65,10 @@ pub trait Errands: Send + Sync {
     /// What became of claimed ones: settled in one commit, and answered when that is durable.
     fn conclude(&self, ends: Vec<(ErrandId, End)>) -> BoxFuture<'static, Result<(), store::Error>>;
 
+    /// Whether a claimed one may still be sent: the device has this token, and its user is who was
+    /// meant. What is known without waiting, to be asked at the moment of sending.
+    fn is_owed(&self, id: ErrandId) -> bool;
+
     /// Told when something became due for this channel.
     fn watch(&self) -> Arc<Notify>;
 }

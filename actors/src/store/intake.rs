@@ -95,14 +95,26 @@ impl<T> Intake<T> {
         Ok(())
     }
 
+    /// For who bounds by himself what he asks: an app whose share is full waits its turn, and is not
+    /// refused.
+    pub(super) fn admit(&self, app: App, weight: Weight, op: T) -> Result<(), Error> {
+        let reserved = self.enter(app, weight, usize::MAX)?;
+        self.fill(reserved, op);
+        Ok(())
+    }
+
     /// An operation heavier than an app's whole share still enters an empty queue.
     pub(super) fn reserve(&self, app: App, weight: Weight) -> Result<Reserved, Error> {
+        self.enter(app, weight, self.limits.app_max)
+    }
+
+    fn enter(&self, app: App, weight: Weight, app_max: usize) -> Result<Reserved, Error> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(Error::Unavailable);
         }
         let queue = inner.apps.entry(app).or_insert_with(|| Queue { ops: VecDeque::new(), weight: 0 });
-        if queue.weight > 0 && queue.weight + weight.ops > self.limits.app_max {
+        if queue.weight > 0 && queue.weight + weight.ops > app_max {
             metrics::counter!("carillon_store_errors_total", "op" => "intake", "reason" => "full")
                 .increment(1);
             return Err(Error::Full);

@@ -216,12 +216,23 @@ pub(super) fn errand(app: App, errand: &ErrandKey) -> Key {
     )
 }
 
-/// Those of one lane of a channel.
+/// Those of one lane of a channel that are due from then on.
 #[must_use]
-pub(super) fn errands(app: App, vendor: Vendor, is_urgent: bool) -> (Key, Key) {
+pub(super) fn errands(app: App, vendor: Vendor, is_urgent: bool, from: Timestamp) -> (Key, Key) {
     let lane = u8::from(!is_urgent);
-    let of = |lane: u8| key(ERRAND, &[&app.0.to_be_bytes(), &[vendor as u8, lane]]);
-    (of(lane), of(lane + 1))
+    let from = from.as_millis().to_be_bytes();
+    let first = key(ERRAND, &[&app.0.to_be_bytes(), &[vendor as u8, lane], &from]);
+    (first, key(ERRAND, &[&app.0.to_be_bytes(), &[vendor as u8, lane + 1]]))
+}
+
+/// What stands behind all keys that begin so; the last byte is no 255.
+#[must_use]
+pub(super) fn after(prefix: &Key) -> Key {
+    let mut after = prefix.clone();
+    if let Some(last) = after.last_mut() {
+        *last += 1;
+    }
+    after
 }
 
 #[must_use]

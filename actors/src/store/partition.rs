@@ -21,15 +21,15 @@ use carillon_sdk::api::Step;
 use super::decided::Decided;
 use super::directory::OfApp;
 use super::disk::{Failed, Rows};
-use super::errands::Outs;
+use super::errands::{Because, Outs};
 use super::history::{History, Record};
 use super::intake::Intake;
 use super::keys;
 use super::pending::{Desk, Pending};
 use super::shared::Shared;
 use super::stats::Window;
-use super::work::{Again, Arrived, Later, Op, Released, Work, Write};
-use super::{DueHint, Error};
+use super::work::{Again, Arrived, Later, Op, Released, Reply, Work, Write};
+use super::{DueHint, Enqueued, Error};
 use crate::encoded::Encoded;
 use crate::model::{App, Device, Due, Message, Owner, Seq, ShardNo};
 
@@ -156,23 +156,7 @@ impl Partition {
         match write {
             Write::Enqueue { message, targets, nonce, reply } => {
                 Self::note_nonce(work, nonce);
-                let Some(people) = self.shared.tenants.get(message.app) else {
-                    work.answer(reply, vec![super::Enqueued::Gone; targets.len()]);
-                    return Ok(());
-                };
-                if message.task.is_some_and(|task| self.shared.revoked.has(message.app, task)) {
-                    work.answer(reply, vec![super::Enqueued::Revoked; targets.len()]);
-                    return Ok(());
-                }
-                let (shared, drawn) = (&self.shared, &mut self.drawn);
-                let draw = || {
-                    *drawn = shared.draw();
-                    *drawn
-                };
-                let mut desk = Desk { rows: &self.rows, people: &people, work };
-                let roads = shared.roads(&message);
-                let outcomes = self.pending.enqueue(&mut desk, &message, &targets, roads.as_ref(), draw)?;
-                work.answer(reply, outcomes);
+                self.enqueue(&message, &targets, reply, work)?;
             }
             Write::Broadcast { message, audience, nonce, reply } => {
                 Self::note_nonce(work, nonce);
@@ -203,7 +187,7 @@ impl Partition {
                     let mut desk = Desk { rows: &self.rows, people: &people, work };
                     self.pending.list(&mut desk, device.ordinal, user)?;
                 }
-                self.route_waiting(Owner::User(user), device, work)?;
+                self.route_waiting(Owner::User(user), device, Because::Bound, work)?;
                 work.answer(reply, before);
             }
             Write::Errands(op) => self.errands(op, work)?,
@@ -222,6 +206,33 @@ impl Partition {
             }
             other => self.keep(other, work),
         }
+        Ok(())
+    }
+
+    fn enqueue(
+        &mut self,
+        message: &Arc<Message>,
+        targets: &[Owner],
+        reply: Reply<Vec<Enqueued>>,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
+        let Some(people) = self.shared.tenants.get(message.app) else {
+            work.answer(reply, vec![Enqueued::Gone; targets.len()]);
+            return Ok(());
+        };
+        if message.task.is_some_and(|task| self.shared.revoked.has(message.app, task)) {
+            work.answer(reply, vec![Enqueued::Revoked; targets.len()]);
+            return Ok(());
+        }
+        let (shared, drawn) = (&self.shared, &mut self.drawn);
+        let draw = || {
+            *drawn = shared.draw();
+            *drawn
+        };
+        let mut desk = Desk { rows: &self.rows, people: &people, work };
+        let roads = shared.roads(message);
+        let outcomes = self.pending.enqueue(&mut desk, message, targets, roads.as_ref(), draw)?;
+        work.answer(reply, outcomes);
         Ok(())
     }
 

@@ -129,7 +129,9 @@ impl Partition {
             return Ok(());
         };
         let row: BroadcastRow = decode(&row)?;
-        let (ended, told) = entry.revoke();
+        let (ended, mut told) = entry.revoke();
+        // A vendor may be showing it to these in this moment.
+        told |= self.outs.bulk.out(entry.due.seq).cloned().unwrap_or_default();
         let mut unsettled = ended.unsettled;
         let in_hand = work.released.iter().find(|released| released.entry.due.seq == entry.due.seq);
         unsettled |= in_hand.map(|released| released.devices.clone()).unwrap_or_default();
@@ -285,7 +287,11 @@ impl Partition {
                 Owner::Device(device) => smallvec::smallvec![device.ordinal],
                 Owner::User(user) => people.user_devices(user.ordinal),
             };
-            let here = |ordinal: &u32| self.shared.sessions.get(Device { app, ordinal: *ordinal }).is_some();
+            // A session, or a vendor, may be showing it in this moment.
+            let here = |&ordinal: &u32| {
+                self.shared.sessions.get(Device { app, ordinal }).is_some()
+                    || self.outs.has_place(owner, seq, ordinal)
+            };
             open.extend(devices.into_iter().filter(here));
             withdrawal.withdrawn += count(owner, &place);
             // Before this process began it may have been sent, and not said so.

@@ -59,6 +59,7 @@ impl Partition {
         self.write_key_uses(now, work);
         if self.room {
             self.join_all(work);
+            more |= self.free_stranded_errands(work)?;
         }
         if self.shared.clock.settled() {
             more |= self.drop_nonces(now, work)?;

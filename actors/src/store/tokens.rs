@@ -223,6 +223,7 @@ impl Partition {
             *drawn = shared.draw();
             *drawn
         };
+        let carried = people.carrier(device.ordinal);
         let (seq, replaces, from) = match people.keep_token(device.ordinal, (vendor, token), when, draw) {
             Kept::Gone => return Ok(TokenKept::Gone),
             Kept::Stale => return Ok(TokenKept::Stale),
@@ -253,7 +254,7 @@ impl Partition {
         let entry =
             LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by: by.clone(), why: None };
         self.enter(device, seq, &entry, work)?;
-        self.route_anew(device, work)?;
+        self.route_anew(device, people.carrier(device.ordinal) != carried, work)?;
         Ok(match (moved, replaces) {
             (true, _) => TokenKept::Moved,
             (false, true) => TokenKept::Replaced,
@@ -270,7 +271,7 @@ impl Partition {
     }
 
     /// The row goes, unless the device has got another token meanwhile.
-    pub(super) fn token_moved(&self, moved: &Moved, work: &mut Work) -> Result<(), Failed> {
+    pub(super) fn token_moved(&mut self, moved: &Moved, work: &mut Work) -> Result<(), Failed> {
         let Moved { device, vendor, seq, .. } = *moved;
         let Some(people) = self.people(device.app) else { return Ok(()) };
         if people.held(device.ordinal, vendor).is_none() {
@@ -287,7 +288,8 @@ impl Partition {
             by: moved.by.clone(),
             why: None,
         };
-        self.enter(device, seq, &entry, work)
+        self.enter(device, seq, &entry, work)?;
+        self.route_anew(device, true, work)
     }
 
     /// True when it was there.
@@ -302,6 +304,7 @@ impl Partition {
     ) -> Result<bool, Failed> {
         let Some(people) = self.people(device.app) else { return Ok(false) };
         let Some(digest) = self.digest_of(device, vendor, token)? else { return Ok(false) };
+        let carried = people.carrier(device.ordinal);
         if !people.drop_token(device.ordinal, vendor, token, dead_since) {
             return Ok(false);
         }
@@ -319,6 +322,7 @@ impl Partition {
         let (by, why) = (why.by.clone(), why.why.clone());
         let entry = LedgerRow { at: work.now, vendor: vendor as u8, digest, change, by, why };
         self.enter(device, self.drawn, &entry, work)?;
+        self.route_anew(device, people.carrier(device.ordinal) != carried, work)?;
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! What a partition is asked, and a commit in the making.
 
+mod commit;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,15 +12,13 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::directory::Group;
-use super::disk::Batch;
 use super::errands::ErrandOp;
 use super::feed::Origin;
-use super::history::{Channel, Reason, Record, Whom};
 use super::keys::Key;
 use super::log::LogEntry;
 use super::objects::{Audit, AuditEntry, Change, Changed};
 use super::revokes::Revoked;
-use super::rows::{DeviceRow, Devices, PendingRow};
+use super::rows::DeviceRow;
 use super::stats::{Counts, Key as StatsKey, Span};
 use super::tasks::{TaskInfo, TaskView};
 use super::tenancy::{TenantChange, TenantDone};
@@ -26,6 +26,8 @@ use super::tokens::{By, Dropped, LedgerEntry, Moved, NewToken, TokenInfo, TokenK
 use super::{Acked, Cursor, Enqueued, EntryView, Error, Idempotency, Nonce, TagChange, Tagged, Targets};
 use crate::audience::Audience;
 use crate::model::{App, Device, Due, Message, Owner, PushType, Seq, Task, User};
+
+pub(super) use self::commit::{Again, Arrived, Released, Story, Withdrawal, Work};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -352,8 +354,10 @@ impl Write {
     /// Removals and what makes room are taken in on a full disk too.
     #[must_use]
     pub(super) fn needs_room(&self) -> bool {
-        if let Self::Tenants { change, .. } = self {
-            return change.needs_room();
+        match self {
+            Self::Tenants { change, .. } => return change.needs_room(),
+            Self::Errands(op) => return op.needs_room(),
+            _ => {}
         }
         !matches!(
             self,
@@ -451,159 +455,4 @@ impl Later {
 fn refuse<T>(reply: Reply<T>, error: Error) {
     // Whoever asked may have gone.
     let _ = reply.send(Err(error));
-}
-
-/// A commit in the making: what to write, and what to do once it is on disk.
-pub(super) struct Work {
-    pub now: Timestamp,
-    pub batch: Batch,
-    pub records: Vec<Record>,
-    pub answers: Vec<Answer>,
-    pub arrived: Vec<Arrived>,
-    /// What is let go, to be finished when all is decided.
-    pub released: Vec<Released>,
-    /// And once that is on disk, to be told.
-    pub due: Vec<Released>,
-    /// What sessions are to hold back, once that is on disk.
-    pub withdrawn: Vec<(App, Seq, Option<RoaringBitmap>)>,
-    /// The batch takes something away whose verdict goes with it: history is synced first.
-    pub verdicts: bool,
-    /// By partition.
-    pub follow_ups: Vec<(usize, Op)>,
-    pub later: Vec<Later>,
-    /// Apps of which history was written.
-    pub told: SmallVec<[App; 4]>,
-    /// Channels that have something new to carry.
-    pub bells: SmallVec<[(App, Vendor); 4]>,
-    pub again: Vec<Again>,
-    /// Of the log, the same as `again`.
-    pub freed: Vec<Released>,
-}
-
-type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
-
-/// A place given out: to be hinted once it is on disk.
-pub(super) struct Arrived {
-    pub owner: Owner,
-    pub seq: Seq,
-    pub before: Seq,
-    pub message: Arc<Message>,
-    /// Devices to which a vendor carries it: not hinted.
-    pub held: Devices,
-}
-
-/// A place behind where sessions stand that is due to a device again.
-pub(super) struct Again {
-    pub owner: Owner,
-    pub device: Device,
-    pub seq: Seq,
-    pub message: Arc<Message>,
-}
-
-/// A message taken out of queues.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Withdrawal {
-    pub id: MessageId,
-    pub push_type: PushType,
-    /// Verdicts given.
-    pub withdrawn: u64,
-    /// Devices that may show it.
-    pub may_show: RoaringBitmap,
-}
-
-/// Devices an entry is let go to, and the release's place.
-pub(super) struct Released {
-    pub entry: Arc<LogEntry>,
-    pub devices: RoaringBitmap,
-    pub at: Seq,
-}
-
-impl Work {
-    #[must_use]
-    pub(super) fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            batch: Batch::default(),
-            records: Vec::new(),
-            answers: Vec::new(),
-            arrived: Vec::new(),
-            released: Vec::new(),
-            due: Vec::new(),
-            withdrawn: Vec::new(),
-            verdicts: false,
-            follow_ups: Vec::new(),
-            later: Vec::new(),
-            told: SmallVec::new(),
-            bells: SmallVec::new(),
-            again: Vec::new(),
-            freed: Vec::new(),
-        }
-    }
-
-    /// Answers once the commit is on disk, or with how it failed.
-    pub(super) fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, value: T) {
-        self.answers.push(Box::new(move |committed| {
-            // Whoever asked may have gone.
-            let _ = reply.send(committed.map(|()| value));
-        }));
-    }
-
-    /// The session of a device is to send this place no more.
-    pub(super) fn withdraw_from(&mut self, device: Device, seq: Seq) {
-        self.withdrawn.push((device.app, seq, Some([device.ordinal].into())));
-    }
-
-    pub(super) fn record(
-        &mut self,
-        of: Story,
-        whom: Whom,
-        group: Option<Group>,
-        step: Step,
-        reason: Option<Reason>,
-    ) {
-        if of.is_quiet {
-            return;
-        }
-        let (platform, app_version) =
-            group.map_or((None, None), |(platform, version)| (Some(platform), version));
-        self.records.push(Record {
-            at: self.now,
-            app: of.app,
-            id: of.id,
-            push_type: of.push_type,
-            task: of.task,
-            step,
-            whom,
-            platform,
-            app_version,
-            channel: Channel::Own,
-            reason,
-            detail: None,
-            message: None,
-        });
-    }
-}
-
-/// Which message a record is about.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Story {
-    pub app: App,
-    pub id: MessageId,
-    pub push_type: PushType,
-    pub task: Option<Task>,
-    /// It withdraws a message and is none: nothing is recorded of it.
-    pub is_quiet: bool,
-}
-
-impl Story {
-    #[must_use]
-    pub(super) const fn of_row(app: App, row: &PendingRow) -> Self {
-        Self { app, id: row.id, push_type: row.push_type, task: row.task, is_quiet: row.revokes }
-    }
-
-    #[must_use]
-    pub(super) fn of_due(app: App, due: &Due) -> Self {
-        let is_quiet = due.revokes.is_some();
-        Self { app, id: due.id, push_type: due.push_type, task: due.task, is_quiet }
-    }
 }

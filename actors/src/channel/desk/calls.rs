@@ -8,14 +8,14 @@ use super::super::batch::Held;
 use super::super::breaker::Allows;
 use super::super::credential::Show;
 use super::super::{Access, Address, End, Errand, Options, Parcel, retry};
-use super::{Call, CallId, Desk, Effect, Now};
+use super::{Call, CallId, Desk, Effect, Now, Owed};
 
 /// As the errand's owner reads it, when our own ledger says that the day's share is spent.
 const SPENT: &str = "quota_spent";
 
 impl Desk {
     /// Makes as many calls as pace, access and the vendor's manners let.
-    pub(super) fn call(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn call(&mut self, now: Now, owed: Owed<'_>, effects: &mut Vec<Effect>) {
         if self.batch.waiting_of_all() == 0 {
             return;
         }
@@ -31,7 +31,7 @@ impl Desk {
                 let rest = held.split_off(1);
                 self.batch.put_back(rest);
             }
-            let held = self.let_go(held, now);
+            let held = self.let_go(held, now, owed);
             if held.is_empty() {
                 continue;
             }
@@ -53,10 +53,10 @@ impl Desk {
     }
 
     /// Those that may go now, counted; the others are given back until they may.
-    fn let_go(&mut self, held: Vec<Held>, now: Now) -> Vec<Held> {
+    fn let_go(&mut self, held: Vec<Held>, now: Now, owed: Owed<'_>) -> Vec<Held> {
         let mut go = Vec::with_capacity(held.len());
         for held in held {
-            match self.may_go(&held, now) {
+            match self.may_go(&held, now, owed) {
                 Ok(()) => go.push(held),
                 Err(end) => self.end(&held, end, now),
             }
@@ -64,11 +64,15 @@ impl Desk {
         go
     }
 
-    fn may_go(&mut self, held: &Held, now: Now) -> Result<(), End> {
+    fn may_go(&mut self, held: &Held, now: Now, owed: Owed<'_>) -> Result<(), End> {
         let Errand { message, device, .. } = &held.errand;
         let expires_at = message.expires_at;
         if now.at >= expires_at {
             return Err(End::Again { at: expires_at });
+        }
+        // Its device may have another user by now, or another token: never is it shown to the next.
+        if !owed(held.errand.id) {
+            return Err(End::Unclaim);
         }
         let endpoint = self.endpoint(&held.errand.token);
         if let Some(until) = self.pauses.of(held.sort, endpoint.as_deref(), now.at) {

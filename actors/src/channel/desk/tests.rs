@@ -17,11 +17,14 @@ struct Bench {
     calls: Vec<(CallId, Access, Parcel)>,
     claims: Vec<usize>,
     authorized: usize,
-    /// The store refuses conclusions.
+    keeps: usize,
+    /// The store refuses conclusions, and the ledger.
     refuses: bool,
     /// Access is given by hand.
     silent: bool,
     kept: Option<Vec<u8>>,
+    /// Errands whose device has another user by now.
+    left: Vec<ErrandId>,
 }
 
 const LANE: ErrandLane = ErrandLane::Normal;
@@ -40,9 +43,11 @@ fn bench(vendor: Vendor, manners: Manners) -> Bench {
         calls: Vec::new(),
         claims: Vec::new(),
         authorized: 0,
+        keeps: 0,
         refuses: false,
         silent: false,
         kept: None,
+        left: Vec::new(),
     }
 }
 
@@ -50,7 +55,7 @@ impl Bench {
     fn step(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for effect in self.desk.step(event, self.now) {
+            for effect in self.desk.step(event, self.now, &|id| !self.left.contains(&id)) {
                 match effect {
                     Effect::Claim { lane, most } => {
                         self.claims.push(most);
@@ -76,7 +81,9 @@ impl Bench {
                     Effect::KeepAccess(_) => {}
                     Effect::KeepQuota(bytes) => {
                         self.kept = Some(bytes);
-                        events.push_back(Event::QuotaKept { done: true });
+                        self.keeps += 1;
+                        assert!(self.keeps < 100, "again and again");
+                        events.push_back(Event::QuotaKept { done: !self.refuses });
                     }
                     Effect::Call { call, access, parcel } => self.calls.push((call, access, parcel)),
                 }
@@ -416,11 +423,11 @@ fn what_becomes_due_while_a_claim_is_under_way_is_asked_for_after_it() {
     let claims = |effects: Vec<Effect>| {
         effects.iter().filter(|effect| matches!(effect, Effect::Claim { lane: LANE, .. })).count()
     };
-    assert_eq!(claims(bench.desk.step(Event::News, bench.now)), 1);
-    assert_eq!(claims(bench.desk.step(Event::News, bench.now)), 0, "one at a time");
+    assert_eq!(claims(bench.desk.step(Event::News, bench.now, &|_| true)), 1);
+    assert_eq!(claims(bench.desk.step(Event::News, bench.now, &|_| true)), 0, "one at a time");
     let none = || Event::Claimed { lane: LANE, asked: 10, claimed: Some(Claimed::default()) };
-    assert_eq!(claims(bench.desk.step(none(), bench.now)), 1, "that claim may have looked before");
-    assert_eq!(claims(bench.desk.step(none(), bench.now)), 0);
+    assert_eq!(claims(bench.desk.step(none(), bench.now, &|_| true)), 1, "that claim may have looked before");
+    assert_eq!(claims(bench.desk.step(none(), bench.now, &|_| true)), 0);
 }
 
 #[test]
@@ -459,4 +466,41 @@ fn an_idle_channel_waits_for_nothing() {
     bench.accept();
     bench.pass_ms(5_000);
     assert_eq!(bench.desk.wait(bench.now), None);
+}
+
+#[test]
+fn an_errand_whose_device_has_another_user_by_now_is_given_back_unsent() {
+    let mut bench = bench(Vendor::Huawei, manners(100));
+    let message = fake::message("a", NOON);
+    bench.left.push(ErrandId(1));
+    bench.add(LANE, (0..3).map(|number| fake::errand(number, &message, NOON)));
+    bench.pass_ms(25);
+    assert_eq!(bench.tokens(), ["token-0", "token-2"]);
+    assert_eq!(bench.end(1), Some(&End::Unclaim));
+    assert!(bench.desk.state(None, bench.now).quotas.iter().all(|quota| quota.taken <= 2));
+}
+
+#[test]
+fn a_channel_that_ends_does_not_wait_for_a_store_that_takes_no_ledger() {
+    let mut bench = bench(Vendor::Huawei, manners(100));
+    bench.send(0, 1);
+    bench.accept();
+    bench.refuses = true;
+    bench.send(1, 1);
+    bench.answer(|_| refuse(Class::Perm, Scope::Message));
+    bench.step(Event::Finish);
+    assert!(!bench.desk.is_finished(), "an end is not with the store");
+    bench.pass_ms(2_000);
+    bench.refuses = false;
+    bench.pass_ms(2_000);
+    assert!(bench.desk.is_finished());
+}
+
+#[test]
+fn a_vendor_that_counts_no_days_has_no_ledger_to_write() {
+    let mut bench = bench(Vendor::Fcm, manners(1));
+    bench.send(0, 1);
+    bench.accept();
+    bench.pass_ms(2_000);
+    assert_eq!(bench.keeps, 0);
 }

@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 
 use super::{Given, Out};
 use crate::channel::End;
-use crate::model::{App, Device};
+use crate::model::{App, Device, Owner};
 use crate::routing::{Road, Wait};
 use crate::store::broadcasts::record_groups;
 use crate::store::directory::OfApp;
@@ -100,6 +100,10 @@ impl Partition {
         if stranded.is_empty() {
             return;
         }
+        // Some vendor may be taking it for these just now: what it says comes first.
+        if let Some(out) = self.outs.bulk.out(entry.due.seq) {
+            stranded -= out;
+        }
         if let Some(of) = self.shared.roads_of(people.app) {
             for vendor in Vendor::ALL.into_iter().filter(|&vendor| of.has(vendor)) {
                 stranded -= people.carried_by(vendor);
@@ -137,21 +141,22 @@ impl Partition {
             let claim = BulkClaim { entry: Arc::clone(entry), vendor, device, attempts };
             let number = outs.bulk.take_out(claim);
             let (device, message) = (Device { app, ordinal: device }, Arc::clone(&entry.message));
-            given.errands.push(Out { number, device, message, attempts, is_urgent: false });
+            let owner = Owner::Device(device);
+            given.errands.push(Out { number, device, owner, message, attempts, is_urgent: false });
         };
         let mut left = max;
         for (seq, device, attempts) in waited {
             let entry = log.iter().find(|entry| entry.due.seq == seq);
             if let Some(entry) = entry.filter(|entry| work.now < entry.due.expires_at)
                 && carried.contains(device)
-                && entry.carriable().contains(device)
+                && entry.is_carriable(device)
             {
                 give(&mut self.outs, entry, device, attempts);
                 left -= 1;
             }
         }
         for entry in log.iter().filter(|entry| work.now < entry.due.expires_at) {
-            let ready = self.outs.bulk.idle(entry.due.seq, entry.carriable() & &carried);
+            let ready = self.outs.bulk.idle(entry.due.seq, vendor, entry.carriable() & &carried);
             for device in ready.iter().take(left) {
                 give(&mut self.outs, entry, device, 0);
                 left -= 1;
@@ -213,7 +218,7 @@ impl Partition {
         work: &mut Work,
     ) {
         let entry = &claim.entry;
-        if !entry.carriable().contains(claim.device) {
+        if !entry.is_carriable(claim.device) {
             return;
         }
         let roads = self.shared.roads(&entry.message);

@@ -11,11 +11,21 @@ use crate::model::{App, Device, Message, Owner};
 use crate::store::directory::OfApp;
 use crate::store::disk::Failed;
 use crate::store::history::{Channel, Reason};
-use crate::store::keys;
+use crate::store::keys::{self, Key};
 use crate::store::partition::Partition;
 use crate::store::pending::{Desk, Place};
 use crate::store::rows::{MessageRow, decode};
-use crate::store::work::{Again, Story, Work};
+use crate::store::work::{Story, Work};
+
+/// A stretch of a lane.
+#[derive(Default)]
+struct Stretch {
+    /// Due and not out.
+    due: Vec<(ErrandKey, ErrandRow)>,
+    looked_at: usize,
+    /// Where it ended before its lane did.
+    next: Option<(Key, Timestamp)>,
+}
 
 impl Partition {
     pub(super) fn claim(
@@ -28,53 +38,59 @@ impl Partition {
     ) -> Result<Given, Failed> {
         let mut given = Given::default();
         let Some(people) = self.people(app) else { return Ok(given) };
-        let (due, next_due) = self.due_errands(app, vendor, is_urgent, max, work.now)?;
-        given.next_due = next_due;
-        for (key, row) in due {
-            if let Some(message) = self.still_due(&people, &key, &row, work)? {
-                let number = self.outs.take_out(app, key, row);
-                let device = Device { app, ordinal: key.device };
-                given.errands.push(Out { number, device, message, attempts: row.attempts, is_urgent });
+        let channel = (app, vendor);
+        let walked = self.outs.walked(channel, is_urgent);
+        let (mut from, to) = keys::errands(app, vendor, is_urgent, walked);
+        let mut looked_at = 0;
+        loop {
+            let stretch = self.due_errands(&from, &to, max - given.errands.len(), work.now)?;
+            looked_at += stretch.looked_at;
+            for (key, row) in stretch.due {
+                if let Some(message) = self.still_due(&people, &key, &row, work)? {
+                    let (owner, attempts) = (key.owner, row.attempts);
+                    let device = Device { app, ordinal: key.device };
+                    let number = self.outs.take_out(app, key, row);
+                    given.errands.push(Out { number, device, owner, message, attempts, is_urgent });
+                }
+            }
+            given.next_due = stretch.next.as_ref().map(|(_, due)| *due);
+            self.outs.walk(channel, is_urgent, given.next_due.map_or(work.now, |due| due.min(work.now)));
+            match stretch.next {
+                // What came to nothing leaves its place to the next.
+                Some((next, due))
+                    if due <= work.now && given.errands.len() < max && looked_at < LOOKED_AT_MAX =>
+                {
+                    from = next;
+                }
+                _ => return Ok(given),
             }
         }
-        Ok(given)
     }
 
-    /// Errands that are due and not out, at most `max`, and when the next is.
-    #[expect(clippy::type_complexity, reason = "two answers of one walk")]
-    fn due_errands(
-        &self,
-        app: App,
-        vendor: Vendor,
-        is_urgent: bool,
-        max: usize,
-        now: Timestamp,
-    ) -> Result<(Vec<(ErrandKey, ErrandRow)>, Option<Timestamp>), Failed> {
-        let (from, to) = keys::errands(app, vendor, is_urgent);
-        let (mut due, mut next, mut failed, mut looked) = (Vec::new(), None, None, 0);
-        self.rows.range(&from, &to, &mut |bytes, value| {
+    /// Errands that are due and not out, at most `max`.
+    fn due_errands(&self, from: &[u8], to: &[u8], max: usize, now: Timestamp) -> Result<Stretch, Failed> {
+        let (mut stretch, mut failed) = (Stretch::default(), None);
+        self.rows.range(from, to, &mut |bytes, value| {
             let Some(key) = keys::parse_errand(bytes) else { return ControlFlow::Continue(()) };
-            if key.due > now || due.len() == max {
-                next = Some(key.due);
+            if key.due > now || stretch.due.len() == max || stretch.looked_at == LOOKED_AT_MAX {
+                stretch.next = Some((Key::from_slice(bytes), key.due));
                 return ControlFlow::Break(());
             }
-            looked += 1;
-            if looked > LOOKED_AT_MAX {
-                return ControlFlow::Break(());
-            }
-            if !self.outs.keys.contains(bytes) {
+            stretch.looked_at += 1;
+            if !self.outs.has_key(bytes) {
                 match decode(value) {
-                    Ok(row) => due.push((key, row)),
+                    Ok(row) => stretch.due.push((key, row)),
                     Err(error) => failed = Some(error),
                 }
             }
             ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok((due, next)), Err)
+        failed.map_or(Ok(stretch), Err)
     }
 
-    /// The message, when this vendor is to carry it now; else the errand takes its other way here.
-    fn still_due(
+    /// The message, when this vendor is to carry it now; else the errand's row goes, and what waits
+    /// takes its other way here.
+    pub(super) fn still_due(
         &mut self,
         people: &OfApp,
         key: &ErrandKey,
@@ -87,8 +103,9 @@ impl Partition {
             work.batch.delete(stored);
             return Ok(None);
         };
-        if row.expires_at <= work.now {
-            // The sweep gives the verdict.
+        // The sweep gives the verdict; or another errand of the place has it in hand.
+        if row.expires_at <= work.now || self.outs.has_place(key.owner, key.seq, key.device) {
+            work.batch.delete(stored);
             return Ok(None);
         }
         let Some(bytes) = self.rows.get(&keys::message(row.expires_at, key.seq))? else {
@@ -102,7 +119,7 @@ impl Partition {
             carrier == Some(key.vendor) && self.shared.roads_of(app).is_some_and(|of| of.has(key.vendor));
         if unbound || !is_carried {
             work.batch.delete(stored);
-            self.reroute(people, key, place, &message, unbound, work);
+            self.reroute(people, key, place, message, unbound, work);
             return Ok(None);
         }
         let is_held = place.2.held.contains(&key.device);
@@ -133,25 +150,21 @@ impl Partition {
         people: &OfApp,
         key: &ErrandKey,
         place: Place,
-        message: &Message,
+        message: Message,
         unbound: bool,
         work: &mut Work,
     ) {
-        let (lane, seq, mut row) = place;
-        let roads = if unbound { None } else { self.shared.roads(message) };
+        let shared = Arc::clone(&self.shared);
+        let roads = if unbound { None } else { shared.roads(&message) };
         let chosen = Chosen::of(roads.as_ref(), people, &[key.device]);
+        let (lane, seq, mut row) = place;
         if chosen.held().is_empty() && row.held.contains(&key.device) {
-            let mut desk = Desk { rows: &self.rows, people, work };
-            self.pending.let_go(&mut desk, key.owner, lane, seq, &mut row, key.device);
-            let story = Story::of_row(people.app, &row);
-            if !unbound {
-                work.routed(story, key.device, people, Channel::Own, Reason::TokenGone);
-                work.again.push(Again {
-                    owner: key.owner,
-                    device: Device { app: people.app, ordinal: key.device },
-                    seq,
-                    message: Arc::new(message.clone()),
-                });
+            if unbound {
+                let mut desk = Desk { rows: &self.rows, people, work };
+                self.pending.let_go(&mut desk, key.owner, lane, seq, &mut row, key.device);
+            } else {
+                let place = (lane, seq, row.clone());
+                self.free_place(people, key.owner, key.device, place, message, work);
             }
         }
         if let Some(roads) = &roads {

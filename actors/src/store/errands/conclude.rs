@@ -24,10 +24,14 @@ impl Partition {
     pub(super) fn conclude_errands(&mut self, ends: Vec<(u64, End)>, work: &mut Work) -> Result<(), Failed> {
         let mut bulk = Vec::new();
         for (number, end) in ends {
-            let Some(Held { app, key, row }) = self.outs.put_back(number) else {
+            let Some(held) = self.outs.put_back(number) else {
                 bulk.push((number, end));
                 continue;
             };
+            if end == End::Unclaim {
+                self.outs.find_again(&held);
+            }
+            let Held { app, key, row } = held;
             let Some(people) = self.people(app) else { continue };
             let stored = keys::errand(app, &key);
             let Some(place) = self.pending.carriable(&self.rows, key.owner, key.seq, key.device)? else {

@@ -21,13 +21,17 @@
 mod bulk;
 mod claim;
 mod conclude;
+mod outs;
 mod route;
+mod stranded;
 
+use self::outs::Held;
+pub(super) use self::outs::Outs;
 pub(super) use self::route::{Chosen, Placed, send_out};
 
 use std::sync::Arc;
 
-use ahash::{AHashMap, AHashSet};
+use ahash::AHashMap;
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::Lane;
 use carillon_sdk::{MessageId, Timestamp, Vendor};
@@ -39,7 +43,6 @@ use super::Error;
 use super::disk::Failed;
 use super::handed::Taken;
 use super::history::{Channel, Whom};
-use super::keys::{self, Key};
 use super::partition::Partition;
 use super::work::{Reply, Story, Work};
 use crate::channel::{End, ErrandLane};
@@ -76,6 +79,8 @@ pub(super) enum ErrandOp {
     Claim {
         app: App,
         vendor: Vendor,
+        /// Of the channel that asks: one that is over is given nothing.
+        life: Seq,
         lane: ErrandLane,
         max: usize,
         reply: Reply<Given>,
@@ -84,11 +89,18 @@ pub(super) enum ErrandOp {
         ends: Vec<(u64, End)>,
         reply: Reply<()>,
     },
-    /// Whatever an earlier life of the channel had out is due again.
-    Reclaim {
+    /// A channel begins: whatever an earlier life of it had out is due again.
+    Begin {
         app: App,
         vendor: Vendor,
+        life: Seq,
         reply: Reply<()>,
+    },
+    /// It is over: what it left claimed is due again. Nobody waits for this.
+    Over {
+        app: App,
+        vendor: Vendor,
+        life: Seq,
     },
     /// A receipt says that it arrived.
     Confirm {
@@ -101,7 +113,17 @@ pub(super) enum ErrandOp {
     Route {
         owner: Owner,
         device: Device,
+        because: Because,
     },
+}
+
+/// Why what waits may have another road.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Because {
+    /// The device was bound to the user.
+    Bound,
+    /// It has a token more, or less; `carrier`: another vendor carries for it now, or none.
+    Token { carrier: bool },
 }
 
 impl ErrandOp {
@@ -109,11 +131,17 @@ impl ErrandOp {
         // Whoever asked may have gone.
         match self {
             Self::Claim { reply, .. } => drop(reply.send(Err(error))),
-            Self::Conclude { reply, .. } | Self::Reclaim { reply, .. } | Self::Confirm { reply, .. } => {
+            Self::Conclude { reply, .. } | Self::Begin { reply, .. } | Self::Confirm { reply, .. } => {
                 drop(reply.send(Err(error)));
             }
-            Self::Route { .. } => {}
+            Self::Route { .. } | Self::Over { .. } => {}
         }
+    }
+
+    /// What goes to a vendor makes room, and its end is a verdict.
+    #[must_use]
+    pub(super) const fn needs_room(&self) -> bool {
+        matches!(self, Self::Route { .. })
     }
 }
 
@@ -130,54 +158,11 @@ pub(super) struct Out {
     /// Within the partition.
     pub number: u64,
     pub device: Device,
+    /// Whose it is: the device's, or its user's.
+    pub owner: Owner,
     pub message: Arc<Message>,
     pub attempts: u16,
     pub is_urgent: bool,
-}
-
-/// What is out.
-#[derive(Default)]
-pub(super) struct Outs {
-    last: u64,
-    claims: AHashMap<u64, Held>,
-    keys: AHashSet<Key>,
-    owners: AHashMap<Owner, u32>,
-    pub(super) bulk: super::log::BulkOuts,
-}
-
-/// A claim, by which its end finds place and row.
-struct Held {
-    app: App,
-    key: ErrandKey,
-    row: ErrandRow,
-}
-
-impl Outs {
-    fn take_out(&mut self, app: App, key: ErrandKey, row: ErrandRow) -> u64 {
-        self.last += 1;
-        self.keys.insert(keys::errand(app, &key));
-        *self.owners.entry(key.owner).or_default() += 1;
-        self.claims.insert(self.last, Held { app, key, row });
-        self.last
-    }
-
-    fn put_back(&mut self, number: u64) -> Option<Held> {
-        let held = self.claims.remove(&number)?;
-        self.keys.remove(&keys::errand(held.app, &held.key));
-        if let Some(count) = self.owners.get_mut(&held.key.owner) {
-            *count -= 1;
-            if *count == 0 {
-                self.owners.remove(&held.key.owner);
-            }
-        }
-        Some(held)
-    }
-
-    /// Whether a vendor may be taking something of this owner's just now.
-    #[must_use]
-    pub(super) fn has(&self, owner: Owner) -> bool {
-        self.owners.contains_key(&owner)
-    }
 }
 
 /// Who is told when a channel has something to carry.
@@ -200,37 +185,34 @@ impl Bells {
 impl Partition {
     pub(super) fn errands(&mut self, op: ErrandOp, work: &mut Work) -> Result<(), Failed> {
         match op {
-            ErrandOp::Claim { app, vendor, lane: ErrandLane::Bulk, max, reply } => {
-                let given = self.claim_bulk(app, vendor, max, work);
-                work.answer(reply, given);
-            }
-            ErrandOp::Claim { app, vendor, lane, max, reply } => {
-                let given = self.claim(app, vendor, lane == ErrandLane::Urgent, max, work)?;
+            ErrandOp::Claim { app, vendor, life, lane, max, reply } => {
+                let given = match lane {
+                    _ if !self.outs.is_alive((app, vendor), life) => Given::default(),
+                    ErrandLane::Bulk => self.claim_bulk(app, vendor, max, work),
+                    ErrandLane::Urgent | ErrandLane::Normal => {
+                        self.claim(app, vendor, lane == ErrandLane::Urgent, max, work)?
+                    }
+                };
                 work.answer(reply, given);
             }
             ErrandOp::Conclude { ends, reply } => {
                 self.conclude_errands(ends, work)?;
                 work.answer(reply, ());
             }
-            ErrandOp::Reclaim { app, vendor, reply } => {
-                let of_it = |held: &Held| held.app == app && held.key.vendor == vendor;
-                let numbers: Vec<u64> = (self.outs.claims.iter())
-                    .filter(|(_, held)| of_it(held))
-                    .map(|(number, _)| *number)
-                    .collect();
-                for number in numbers {
-                    self.outs.put_back(number);
-                }
-                self.outs.bulk.forget(app, vendor);
+            ErrandOp::Begin { app, vendor, life, reply } => {
+                self.outs.begin((app, vendor), life);
                 work.answer(reply, ());
             }
+            ErrandOp::Over { app, vendor, life } => self.outs.end((app, vendor), life),
             ErrandOp::Confirm { device, id, taken, reply } => {
                 let Taken { vendor, push_type, task, .. } = taken;
                 let story = Story { app: device.app, id, push_type, task, is_quiet: false };
                 self.confirmed(device, vendor, story, work);
                 work.answer(reply, ());
             }
-            ErrandOp::Route { owner, device } => self.route_waiting(owner, device, work)?,
+            ErrandOp::Route { owner, device, because } => {
+                self.route_waiting(owner, device, because, work)?;
+            }
         }
         Ok(())
     }

@@ -1,21 +1,23 @@
 //! Where an errand begins: a place gets its road.
 
+use std::sync::Arc;
+
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::Lane;
 use smallvec::SmallVec;
 
-use super::{ErrandKey, ErrandOp, ErrandRow};
-use crate::model::{App, Device, Owner, Seq};
-use crate::routing::{Road, Wait};
+use super::{Because, ErrandKey, ErrandOp, ErrandRow};
+use crate::model::{App, Device, Message, Owner, Seq};
+use crate::routing::{PATIENCE, Road, Wait};
 use crate::store::directory::OfApp;
 use crate::store::disk::Failed;
 use crate::store::history::{Channel, Reason, Whom};
 use crate::store::keys;
 use crate::store::partition::Partition;
-use crate::store::pending::Desk;
+use crate::store::pending::{Desk, Place};
 use crate::store::roads::Roads;
 use crate::store::rows::{Devices, MessageRow, PendingRow, decode, encode};
-use crate::store::work::{Op, Story, Work, Write};
+use crate::store::work::{Again, Op, Story, Work, Write};
 
 /// The roads to a place's devices, chosen before it is written.
 #[derive(Default)]
@@ -25,6 +27,16 @@ impl Chosen {
     pub(in crate::store) fn of(roads: Option<&Roads<'_>>, people: &OfApp, devices: &[u32]) -> Self {
         let Some(roads) = roads else { return Self::default() };
         Self(devices.iter().filter_map(|&device| Some((device, roads.road(people, device)?))).collect())
+    }
+
+    /// Where a vendor would carry at once, it waits until a session had its time.
+    fn be_patient(&mut self) {
+        for (_, road) in &mut self.0 {
+            if let Road::Vendor(vendor, _) = *road {
+                let wait = Wait { after: PATIENCE, unless_online: false };
+                *road = Road::Later(vendor, wait, Reason::Online);
+            }
+        }
     }
 
     /// Those whom no session may give it.
@@ -100,40 +112,64 @@ impl Work {
 }
 
 impl Partition {
-    /// The device has a token it had not: what waits for it, or for its user, takes its road.
-    pub(in crate::store) fn route_anew(&mut self, device: Device, work: &mut Work) -> Result<(), Failed> {
-        self.route_waiting(Owner::Device(device), device, work)?;
+    /// A token came or went: what waits for the device, or for its user, may have another road.
+    pub(in crate::store) fn route_anew(
+        &mut self,
+        device: Device,
+        carrier: bool,
+        work: &mut Work,
+    ) -> Result<(), Failed> {
+        let because = Because::Token { carrier };
+        self.route_waiting(Owner::Device(device), device, because, work)?;
         let user = self.people(device.app).and_then(|people| people.bound_user(device.ordinal));
         if let Some(user) = user.map(Owner::User) {
             let partition = self.shared.partition_of(user);
-            let route = Op::Write(Write::Errands(ErrandOp::Route { owner: user, device }));
+            let route = Op::Write(Write::Errands(ErrandOp::Route { owner: user, device, because }));
             work.follow_ups.push((partition, route));
         }
         Ok(())
     }
 
-    /// The device has a token it had not, or a user: what waits there takes its road now.
+    /// What waits there takes its road now.
     pub(in crate::store) fn route_waiting(
         &mut self,
         owner: Owner,
         device: Device,
+        because: Because,
         work: &mut Work,
     ) -> Result<(), Failed> {
         let app = device.app;
         let Some(people) = self.people(app) else { return Ok(()) };
-        let has_vendor = people.carrier(device.ordinal).is_some() && self.shared.roads_of(app).is_some();
         let is_theirs = match owner {
             Owner::Device(of) => of == device,
             Owner::User(user) => people.bound_user(device.ordinal) == Some(user),
         };
-        if !has_vendor || !is_theirs || self.pending.queues.get(owner).is_empty() {
+        let left = because == Because::Token { carrier: true };
+        let has_vendor = people.carrier(device.ordinal).is_some() && self.shared.roads_of(app).is_some();
+        if !is_theirs || !(has_vendor || left) || self.pending.queues.get(owner).is_empty() {
             return Ok(());
         }
-        for (lane, seq, row) in self.pending.due_places(&self.rows, owner, device.ordinal)? {
+        for (lane, seq, row) in self.pending.owed_places(&self.rows, owner, device.ordinal)? {
+            let is_held = row.held.contains(&device.ordinal);
+            // Of what is out its vendor's word comes first.
+            if is_held && (!left || self.outs.has_place(owner, seq, device.ordinal)) {
+                continue;
+            }
             let Some(bytes) = self.rows.get(&keys::message(row.expires_at, seq))? else { continue };
             let message = decode::<MessageRow>(&bytes)?.message;
-            let Some(roads) = self.shared.roads(&message) else { continue };
-            let chosen = Chosen::of(Some(&roads), &people, &[device.ordinal]);
+            let roads = self.shared.roads(&message);
+            let mut chosen = Chosen::of(roads.as_ref(), &people, &[device.ordinal]);
+            if let (Because::Token { .. }, false, Some(roads)) = (because, is_held, &roads)
+                && roads.is_online(device.ordinal)
+            {
+                // The session may have it by now, and gets its time.
+                chosen.be_patient();
+            }
+            if is_held && chosen.held().is_empty() {
+                self.free_place(&people, owner, device.ordinal, (lane, seq, row), message, work);
+                continue;
+            }
+            let Some(roads) = roads else { continue };
             let mut row = row;
             if !chosen.held().is_empty() {
                 let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -143,5 +179,23 @@ impl Partition {
             send_out(work, &people, &placed, roads.is_urgent, &chosen);
         }
         Ok(())
+    }
+
+    /// No vendor carries it to the device any more: our own road does, and a session is told at once.
+    pub(super) fn free_place(
+        &mut self,
+        people: &OfApp,
+        owner: Owner,
+        device: u32,
+        (lane, seq, mut row): Place,
+        message: Message,
+        work: &mut Work,
+    ) {
+        let mut desk = Desk { rows: &self.rows, people, work };
+        self.pending.let_go(&mut desk, owner, lane, seq, &mut row, device);
+        let story = Story::of_row(people.app, &row);
+        work.routed(story, device, people, Channel::Own, Reason::TokenGone);
+        let (device, message) = (Device { app: people.app, ordinal: device }, Arc::new(message));
+        work.again.push(Again { owner, device, seq, message });
     }
 }

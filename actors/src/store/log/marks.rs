@@ -86,6 +86,10 @@ impl Marks {
         (&self.held & &self.released) - &self.settled
     }
 
+    pub(super) fn is_carriable(&self, ordinal: u32) -> bool {
+        self.is_open(ordinal) && self.held.contains(ordinal)
+    }
+
     pub(super) fn hand_over(&mut self, ordinal: u32) -> bool {
         let is_open = self.is_open(ordinal);
         if is_open {

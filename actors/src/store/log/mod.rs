@@ -199,6 +199,11 @@ impl LogEntry {
         self.marks.read().carriable()
     }
 
+    #[must_use]
+    pub(super) fn is_carriable(&self, ordinal: u32) -> bool {
+        self.marks.read().is_carriable(ordinal)
+    }
+
     /// A vendor took it for the device. False when it was not waiting for that.
     pub(super) fn hand_over(&self, ordinal: u32) -> bool {
         self.marks.write().hand_over(ordinal)

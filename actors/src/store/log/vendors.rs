@@ -21,9 +21,11 @@ type Later = BTreeMap<(Timestamp, Seq, u32), u16>;
 pub(in crate::store) struct BulkOuts {
     last: u64,
     claims: AHashMap<u64, BulkClaim>,
-    /// By entry: out, or waiting in `later`.
-    busy: AHashMap<Seq, RoaringBitmap>,
+    /// By entry, whatever the vendor: one at a time has it.
+    out: AHashMap<Seq, RoaringBitmap>,
     later: AHashMap<(App, Vendor), Later>,
+    /// By entry and vendor, those in `later`: another vendor need not wait with them.
+    waiting: AHashMap<(Seq, Vendor), RoaringBitmap>,
 }
 
 /// One device of an entry, out.
@@ -35,41 +37,39 @@ pub(in crate::store) struct BulkClaim {
 }
 
 impl BulkOuts {
-    /// Of these those that are neither out nor waiting.
+    /// Of these those that are neither out nor waiting for this vendor.
     #[must_use]
-    pub(in crate::store) fn idle(&self, seq: Seq, devices: RoaringBitmap) -> RoaringBitmap {
-        match self.busy.get(&seq) {
-            Some(busy) => devices - busy,
-            None => devices,
+    pub(in crate::store) fn idle(&self, seq: Seq, vendor: Vendor, devices: RoaringBitmap) -> RoaringBitmap {
+        let mut devices = devices;
+        for busy in [self.out.get(&seq), self.waiting.get(&(seq, vendor))].into_iter().flatten() {
+            devices -= busy;
         }
+        devices
+    }
+
+    /// Whom some vendor may be taking it for just now.
+    #[must_use]
+    pub(in crate::store) fn out(&self, seq: Seq) -> Option<&RoaringBitmap> {
+        self.out.get(&seq)
     }
 
     pub(in crate::store) fn take_out(&mut self, claim: BulkClaim) -> u64 {
         self.last += 1;
-        self.busy.entry(claim.entry.due.seq).or_default().insert(claim.device);
+        self.out.entry(claim.entry.due.seq).or_default().insert(claim.device);
         self.claims.insert(FIRST | self.last, claim);
         FIRST | self.last
     }
 
     pub(in crate::store) fn put_back(&mut self, number: u64) -> Option<BulkClaim> {
         let claim = self.claims.remove(&number)?;
-        self.rest(claim.entry.due.seq, claim.device);
+        leave(&mut self.out, &claim.entry.due.seq, claim.device);
         Some(claim)
-    }
-
-    fn rest(&mut self, seq: Seq, device: u32) {
-        if let Some(busy) = self.busy.get_mut(&seq) {
-            busy.remove(device);
-            if busy.is_empty() {
-                self.busy.remove(&seq);
-            }
-        }
     }
 
     /// To be tried again then.
     pub(in crate::store) fn wait(&mut self, claim: &BulkClaim, at: Timestamp) {
         let (seq, device) = (claim.entry.due.seq, claim.device);
-        self.busy.entry(seq).or_default().insert(device);
+        self.waiting.entry((seq, claim.vendor)).or_default().insert(device);
         let later = self.later.entry((claim.entry.app, claim.vendor)).or_default();
         later.insert((at, seq, device), claim.attempts.saturating_add(1));
     }
@@ -93,12 +93,12 @@ impl BulkOuts {
         }
         let next = later.first_key_value().map(|((at, ..), _)| *at);
         for &(seq, device, _) in &due {
-            self.rest(seq, device);
+            leave(&mut self.waiting, &(seq, vendor), device);
         }
         (due, next)
     }
 
-    /// Another life of the channel begins: nothing of it is out or waits.
+    /// A life of the channel is over: nothing of it is out or waits.
     pub(in crate::store) fn forget(&mut self, app: App, vendor: Vendor) {
         let of_it = |claim: &BulkClaim| claim.entry.app == app && claim.vendor == vendor;
         let numbers: Vec<u64> =
@@ -107,7 +107,16 @@ impl BulkOuts {
             self.put_back(number);
         }
         for ((_, seq, device), _) in self.later.remove(&(app, vendor)).unwrap_or_default() {
-            self.rest(seq, device);
+            leave(&mut self.waiting, &(seq, vendor), device);
+        }
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(sets: &mut AHashMap<K, RoaringBitmap>, of: &K, device: u32) {
+    if let Some(set) = sets.get_mut(of) {
+        set.remove(device);
+        if set.is_empty() {
+            sets.remove(of);
         }
     }
 }

@@ -159,15 +159,7 @@ impl Pending {
             message: Arc::clone(message),
             held: row.held.clone(),
         });
-        let first = desk.work.records.len();
-        desk.record(owner, &row, Step::Accepted, None);
-        for record in &mut desk.work.records[first..] {
-            record.message = Some(MessageHead {
-                lane: message.lane,
-                expires_at: message.expires_at,
-                silent: message.silent,
-            });
-        }
+        desk.accepted(owner, &row, message);
         if let Some(roads) = roads {
             let placed = Placed { owner, lane: message.lane, seq, row: &row };
             send_out(desk.work, desk.people, &placed, roads.is_urgent, &chosen);
@@ -183,5 +175,16 @@ impl Pending {
     pub(super) fn watch(&mut self, owner: Owner, key: &str, lane: Lane, seq: Seq, row: PendingRow) {
         let place = Collapsible { key: Arc::from(key), lane, seq, row };
         self.collapse.entry(owner).or_default().push(place);
+    }
+}
+
+impl Desk<'_> {
+    fn accepted(&mut self, owner: Owner, row: &PendingRow, message: &Message) {
+        let Message { lane, expires_at, silent, .. } = *message;
+        let first = self.work.records.len();
+        self.record(owner, row, Step::Accepted, None);
+        for record in &mut self.work.records[first..] {
+            record.message = Some(MessageHead { lane, expires_at, silent });
+        }
     }
 }

@@ -25,17 +25,15 @@ impl Pending {
         Ok(row.is_owed_to(owner, device).then_some((lane, seq, row)))
     }
 
-    /// Every place of a queue that is due to a device by our own road.
-    pub(in crate::store) fn due_places(
+    /// Every place of a queue that is owed to a device, by whatever road.
+    pub(in crate::store) fn owed_places(
         &self,
         rows: &Rows,
         owner: Owner,
         device: u32,
     ) -> Result<Vec<Place>, Failed> {
         let mut places = self.queue(rows, owner)?;
-        places.retain(|(_, _, row)| {
-            !row.revokes && row.is_owed_to(owner, device) && !row.held.contains(&device)
-        });
+        places.retain(|(_, _, row)| !row.revokes && row.is_owed_to(owner, device));
         Ok(places)
     }
 

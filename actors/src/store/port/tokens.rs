@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::super::intake::Weight;
 use super::super::work::{Later, Op, Write};
 use super::super::{By, DeviceInfo, Dropped, Error, LedgerEntry, NewToken, Store, TokenInfo, TokenKept};
+use super::ONE;
 use crate::model::{App, Device};
 
 /// Tokens of one operation of a partition: a commit's worth.
@@ -101,7 +102,11 @@ impl Store {
         let all = shares.map(|(partition, share)| async move {
             let (places, of): (Vec<_>, Vec<_>) = share.into_iter().unzip();
             let (first, _): (Device, Vendor) = of[0];
-            let read = self.ask(partition, first.app, |reply| Later::Tokens { of, reply }).await?;
+            let (reply, answer) = oneshot::channel();
+            // A page, a claim or a receipt: bounded by whoever asks.
+            let read = Op::Later(Later::Tokens { of, reply });
+            self.0.shared.ports[partition].intake.admit(first.app, ONE, read)?;
+            let read = answer.await.unwrap_or(Err(Error::Unavailable))?;
             Ok::<_, Error>(places.into_iter().zip(read))
         });
         for (place, token) in futures_util::future::try_join_all(all).await?.into_iter().flatten() {

@@ -147,16 +147,7 @@ impl World {
                 let targets = Targets::Rule(Audience::Everybody);
                 wait(self.bench.store().plan_entry(message, targets, None)).unwrap();
             }
-            Event::Release(which) => {
-                let Some(task) = Self::pick(&self.tasks, which) else { return };
-                let some: RoaringBitmap = self
-                    .devices
-                    .iter()
-                    .map(|device| device.ordinal)
-                    .filter(|n| n % 3 != which as u32 % 3)
-                    .collect();
-                wait(self.bench.store().release(app, task, some)).unwrap();
-            }
+            Event::Release(which) => self.release(which),
             Event::Register => {
                 let name = format!("d{}", self.devices.len());
                 let device = self.bench.device(app, &name);
@@ -192,6 +183,14 @@ impl World {
             }
             of_device => self.of_device(of_device),
         }
+    }
+
+    /// To two of three.
+    fn release(&self, which: usize) {
+        let Some(task) = Self::pick(&self.tasks, which) else { return };
+        let ordinals = self.devices.iter().map(|device| device.ordinal);
+        let some: RoaringBitmap = ordinals.filter(|n| n % 3 != which as u32 % 3).collect();
+        wait(self.bench.store().release(self.app, task, some)).unwrap();
     }
 
     fn of_device(&mut self, event: Event) {

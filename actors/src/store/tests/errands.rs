@@ -21,7 +21,13 @@ impl Bench {
         self.put(app, Kind::Channel, vendor.as_str(), &row);
     }
 
-    fn route(&self, app: App, routing: &serde_json::Value) {
+    pub(super) fn forget_setup(&self, app: App, vendor: Vendor) {
+        let id = vendor.as_str().to_owned();
+        let change = Change { kind: Kind::Channel, id, expect: Expect::Anything, value: None };
+        wait(self.store().change(app, vec![change], None::<Audit>, None)).unwrap();
+    }
+
+    pub(super) fn route(&self, app: App, routing: &serde_json::Value) {
         self.put(app, Kind::Settings, "app", &serde_json::json!({ "routing": routing }));
     }
 
@@ -35,11 +41,11 @@ impl Bench {
         wait(self.store().vendor_token(device, vendor, token, By::Device)).unwrap();
     }
 
-    fn channel(&self, app: App, vendor: Vendor) -> Arc<dyn Errands> {
+    pub(super) fn channel(&self, app: App, vendor: Vendor) -> Arc<dyn Errands> {
         self.store().errands(app, vendor)
     }
 
-    fn shop(on: On) -> (Self, App, Device) {
+    pub(super) fn shop(on: On) -> (Self, App, Device) {
         let bench = Self::new(on);
         let app = bench.app("shop");
         bench.set_up(app, Vendor::Fcm);
@@ -48,7 +54,11 @@ impl Bench {
         (bench, app, phone)
     }
 
-    fn steps(&self, device: Device, id: MessageId) -> Vec<(String, Option<String>, Option<String>)> {
+    pub(super) fn steps(
+        &self,
+        device: Device,
+        id: MessageId,
+    ) -> Vec<(String, Option<String>, Option<String>)> {
         let view = wait(self.store().message(device.app, id, None, 100)).unwrap().unwrap();
         let name = self.store().device_info(device).unwrap().device_id;
         let target =
@@ -58,21 +68,21 @@ impl Bench {
     }
 }
 
-fn claim(channel: &Arc<dyn Errands>) -> Claimed {
+pub(super) fn claim(channel: &Arc<dyn Errands>) -> Claimed {
     wait(channel.claim(ErrandLane::Normal, 100)).unwrap()
 }
 
-fn one(channel: &Arc<dyn Errands>) -> crate::channel::Errand {
+pub(super) fn one(channel: &Arc<dyn Errands>) -> crate::channel::Errand {
     let claimed = claim(channel);
     assert_eq!(claimed.errands.len(), 1);
     claimed.errands.into_iter().next().unwrap()
 }
 
-fn end(channel: &Arc<dyn Errands>, id: crate::channel::ErrandId, end: End) {
+pub(super) fn end(channel: &Arc<dyn Errands>, id: crate::channel::ErrandId, end: End) {
     wait(channel.conclude(vec![(id, end)])).unwrap();
 }
 
-const TAKEN: End = End::HandedOver { vendor_id: None };
+pub(super) const TAKEN: End = End::HandedOver { vendor_id: None };
 
 #[test]
 fn a_device_with_a_token_gets_it_by_its_vendor_and_by_no_socket() {

@@ -13,6 +13,7 @@ mod queues;
 mod race;
 mod restart;
 mod revokes;
+mod roads;
 mod sled_guards;
 mod tasks;
 mod tokens;
