@@ -124,7 +124,7 @@ pub struct Message {
     /// Where a tap leads: a URL or a deep link.
     #[serde(default)]
     pub uri: Option<String>,
-    #[serde(default)]
+    #[serde(default, serialize_with = "every_field")]
     pub look: Option<Look>,
     #[serde(default)]
     pub task: Option<Task>,
@@ -141,6 +141,14 @@ pub struct Message {
     /// The caller's own name for it, given back in receipts; never sent to the device.
     #[serde(default)]
     pub key: Option<String>,
+}
+
+/// A look leaves out what is as usual, which is well where fields have names. A row has them by place.
+fn every_field<S: serde::Serializer>(look: &Option<Look>, to: S) -> Result<S::Ok, S::Error> {
+    let whole = look.as_ref().map(|Look { style, action, icon_url, image_url, channel_id }| {
+        (style, action, icon_url, image_url, channel_id)
+    });
+    whole.serialize(to)
 }
 
 impl Message {
@@ -180,3 +188,47 @@ impl Message {
 
 /// A message in its place in a queue, ready to be written to sockets.
 pub type Due = Arc<crate::encoded::Encoded>;
+
+#[cfg(test)]
+mod tests {
+    use carillon_sdk::wire::{Style, TapAction};
+
+    use super::*;
+
+    #[test]
+    fn a_row_gives_back_every_look_whatever_is_as_usual_in_it() {
+        let text = |on: bool| on.then(|| "news".to_owned());
+        for bits in 0_u8..32 {
+            let on = |bit: u8| bits & (1 << bit) != 0;
+            let look = Look {
+                style: if on(0) { Style::Rich } else { Style::Text },
+                action: if on(1) { TapAction::App } else { TapAction::Web },
+                icon_url: text(on(2)),
+                image_url: text(on(3)),
+                channel_id: text(on(4)),
+            };
+            let message = Message {
+                id: MessageId::from_bytes([7; 16]),
+                app: App(1),
+                push_type: PushType::Single,
+                title: None,
+                body: None,
+                data: None,
+                lane: Lane::Normal,
+                silent: false,
+                collapse_key: None,
+                accepted_at: Timestamp::from_millis(1),
+                expires_at: Timestamp::from_millis(2),
+                uri: None,
+                look: Some(look),
+                task: None,
+                options: Some("{}".to_owned()),
+                repeat_until: None,
+                revokes: None,
+                key: None,
+            };
+            let row = rmp_serde::to_vec(&message).unwrap();
+            assert_eq!(rmp_serde::from_slice::<Message>(&row).unwrap(), message);
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use carillon_sdk::Vendor;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::scenario::Setting;
@@ -113,6 +114,19 @@ pub(crate) enum Command {
         /// Devices connected at once; a process may open as few as 20,000 files.
         #[arg(long, default_value_t = 18_000, value_parser = clap::value_parser!(u32).range(1..=18_000))]
         at_a_time: u32,
+    },
+    /// Notifications over all ten vendors, which are simulated, with dead and flaky tokens and one
+    /// vendor down for a while; fails unless every target ends in one verdict.
+    Vendors {
+        /// The one that is down.
+        #[arg(long, default_value = "huawei")]
+        down: Vendor,
+        /// What it does meanwhile.
+        #[arg(long, default_value = "down", value_parser = ["down", "silent", "unreachable"])]
+        how: String,
+        /// For so many seconds from the first push on.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+        outage_s: u64,
     },
     /// A bare sender and receiver on this machine.
     Floor,

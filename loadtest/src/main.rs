@@ -8,6 +8,7 @@ mod fleet;
 mod floor;
 mod goals;
 mod http;
+mod lab;
 mod process;
 mod progress;
 mod report;

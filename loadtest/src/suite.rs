@@ -4,12 +4,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use carillon_sdk::Vendor;
 
 use crate::args::{Command, Common};
 use crate::fleet::DEVICES_PER_PROCESS_MAX;
 use crate::report::{Report, histogram, quantile_ms};
 use crate::scenario::{
-    broadcast, campaign, connect, durable, idle, mixed, restart, single, slow_readers, storm,
+    broadcast, campaign, connect, durable, idle, mixed, restart, single, slow_readers, storm, vendors,
 };
 
 /// Devices over which pending messages are spread; a device holds at most 1,000.
@@ -17,6 +18,9 @@ const HOLDERS: usize = 2_000;
 
 /// Registered devices of a campaign.
 const CAMPAIGN_DEVICES: usize = 100_000;
+
+/// Devices that each get one by their vendor.
+const NOTIFICATIONS: usize = 100_000;
 
 /// Runs `command` and prints its reports as they come.
 pub(crate) async fn run(common: &Common, command: Command) -> Result<()> {
@@ -56,6 +60,10 @@ async fn one(common: &Common, command: Command) -> Result<Vec<Report>> {
         Command::Campaign { at_a_time } => {
             let setting = common.setting(CAMPAIGN_DEVICES)?;
             campaign::run(&setting, usize::try_from(at_a_time)?).await?
+        }
+        Command::Vendors { down, how, outage_s } => {
+            let down = vendors::Down { vendor: down, how, span: Duration::from_secs(outage_s) };
+            vendors::run(&common.setting(NOTIFICATIONS)?, &down).await?
         }
         Command::Floor => return floor(common).await,
         Command::All | Command::Fleet | Command::FloorServer { .. } => return Ok(reports),
@@ -137,6 +145,7 @@ async fn all(common: &Common) -> Result<()> {
         Command::Durable { live: 200_000, singles: 50_000 },
         Command::Restart { pending: MILLION },
         Command::Campaign { at_a_time: 18_000 },
+        Command::Vendors { down: Vendor::Huawei, how: "down".to_owned(), outage_s: 60 },
     ];
     let mut failed = Vec::new();
     for command in commands {

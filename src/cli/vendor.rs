@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use carillon_sdk::Vendor;
 use carillon_sdk::api::vendors::{
-    RotateVendor, TestVendor, VendorAccess, VendorLimit, VendorTested, VendorView, WriteVendor,
+    RotateVendor, TestVendor, VendorAccess, VendorChannel, VendorError, VendorLimit, VendorTested,
+    VendorView, WriteVendor,
 };
 use clap::Subcommand;
 use serde_json::Value;
@@ -123,7 +124,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
                 return out::json(&list);
             }
             let rows: Vec<_> = list.vendors.iter().map(row).collect();
-            out::table(&["vendor", "state", "access", "waiting", "last taken", "last error"], &rows)
+            out::table(&["vendor", "state", "access", "waiting", "last taken", "last error"], &rows)?;
+            notes(&list.vendors);
+            Ok(())
         }
         Command::Show { vendor, common } => {
             let view = common.server.connect()?.client.vendor(vendor).await.map_err(failure)?;
@@ -248,6 +251,23 @@ fn row(view: &VendorView) -> Vec<String> {
     ]
 }
 
+/// What a person should know and no column has.
+fn notes(vendors: &[VendorView]) {
+    if vendors.iter().all(|view| view.setup.is_none()) {
+        out::note("none is set up: carillon vendor add VENDOR --credential-file FILE; docs/vendors.md");
+    }
+    for view in vendors {
+        let Some(channel) = &view.channel else { continue };
+        if let Some(stop) = &channel.stopped {
+            let since = out::time(stop.since);
+            out::note(&format!("{} is stopped since {since}: {} {}", view.vendor, stop.code, stop.text));
+        }
+        if let Some(ends_at) = channel.credential_ends_at {
+            out::note(&format!("{}: its certificate ends {}", view.vendor, out::time(ends_at)));
+        }
+    }
+}
+
 fn limit_row(limit: &VendorLimit) -> Vec<String> {
     let number = |number: Option<u64>, without: &str| number.map_or(without.to_owned(), |n| n.to_string());
     let left =
@@ -269,11 +289,16 @@ fn shown(view: &VendorView, json: bool) -> Result<(), Failure> {
     }
     out::line(&out::bold(&format!("{}: {}", view.vendor, view.status.as_str())))?;
     if let Some(stop) = view.channel.as_ref().and_then(|channel| channel.stopped.as_ref()) {
-        out::line(&format!("  stopped by {} {}, probed {}", stop.code, stop.text, out::time(stop.probe_at)))?;
+        let (since, probe_at) = (out::time(stop.since), out::time(stop.probe_at));
+        out::line(&format!("  stopped: since {since} by {} {}", stop.code, stop.text))?;
+        out::line(&format!("  looked after: {probe_at}"))?;
     }
     let Some(setup) = &view.setup else { return Ok(()) };
     out::line(&format!("  credential: given {}", out::time(setup.credential_at)))?;
     out::line(&format!("  access: {}", access(view)))?;
+    if let Some(channel) = &view.channel {
+        fares(channel)?;
+    }
     out::line(&format!("  settings: {}", setup.settings))?;
     for (name, url) in &setup.hosts {
         out::line(&format!("  host {name}: {url}"))?;
@@ -282,6 +307,27 @@ fn shown(view: &VendorView, json: bool) -> Result<(), Failure> {
         Some(url) => out::line(&format!("  receipts: {url}")),
         None => out::line("  receipts: none (the server has no vendors.public_url)"),
     }
+}
+
+fn fares(channel: &VendorChannel) -> Result<(), Failure> {
+    if let Some(ends_at) = channel.credential_ends_at {
+        out::line(&format!("  certificate: ends {}", out::time(ends_at)))?;
+    }
+    let VendorChannel { rate_per_s, in_flight, waiting, .. } = channel;
+    out::line(&format!(
+        "  pace: {rate_per_s} devices a second; {in_flight} calls under way, {waiting} waiting"
+    ))?;
+    if let Some(at) = channel.last_accepted_at {
+        out::line(&format!("  last taken: {}", out::time(at)))?;
+    }
+    if let Some(VendorError { at, refused }) = &channel.last_error {
+        let (at, text) = (out::time(*at), refused.text.trim_end());
+        out::line(&format!(
+            "  last error: {at} {} ({} of the {}) {text}",
+            refused.code, refused.class, refused.scope
+        ))?;
+    }
+    Ok(())
 }
 
 /// `name=number` or `name=none`.

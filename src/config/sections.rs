@@ -67,6 +67,7 @@ pub struct Mpaas {
     pub time_zone: String,
     pub third_channel_honor: u16,
     pub third_channel_harmonyos: u16,
+    pub third_channel_live_activity: u16,
 }
 
 #[derive(Debug, Clone)]
@@ -250,6 +251,7 @@ fn mpaas(r: &mut Reader<'_>) -> Mpaas {
         time_zone: r.text("mpaas.time_zone"),
         third_channel_honor: r.number("mpaas.third_channel_honor", 9..=999),
         third_channel_harmonyos: r.number("mpaas.third_channel_harmonyos", 9..=999),
+        third_channel_live_activity: r.number("mpaas.third_channel_live_activity", 9..=999),
     }
 }
 
@@ -429,8 +431,13 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
     if !zone.is_empty() && carillon_actors::schedule::calendar::Zone::parse(zone).is_err() {
         r.object("mpaas.time_zone", format!("{zone:?} is no name of the IANA time zone database"));
     }
-    if config.mpaas.third_channel_honor == config.mpaas.third_channel_harmonyos {
+    let mpaas = &config.mpaas;
+    if mpaas.third_channel_honor == mpaas.third_channel_harmonyos {
         r.object("mpaas.third_channel_harmonyos", "is the number of mpaas.third_channel_honor");
+    }
+    if [mpaas.third_channel_honor, mpaas.third_channel_harmonyos].contains(&mpaas.third_channel_live_activity)
+    {
+        r.object("mpaas.third_channel_live_activity", "is the number of another channel");
     }
     if limits.pending_bytes_max < limits.payload_bytes_max as u64 {
         r.object("limits.pending_bytes_max", "is less than one payload of limits.payload_bytes_max");

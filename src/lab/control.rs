@@ -4,12 +4,15 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /captures?vendor=` | what reached the vendor, what it took, which receipts were posted |
+//! | `GET /taken?vendor=` | of what it took only when, for which token, under which key |
 //! | `DELETE /captures` | forgets it |
+//! | `GET /subscriptions?token=&token=` | what a browser gives an app, for each name of a fate |
 //! | `POST /conditions` | `{"vendor", "condition"}` |
 //! | `POST /quotas` | `{"vendor", "rate", "day"}`; null is no limit |
 //! | `POST /clock` | `{"vendor", "offset_ms"}` |
 //! | `POST /receipts` | `{"delay_ms", "copies", "batch"}`, and `{"vendor", "url"}` as in a console |
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -26,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::wire::{self, Said};
-use super::{Asked, Condition, Posting, Quotas, World};
+use super::{Asked, Condition, Posting, Quotas, Taken, WebPush, World};
 
 const CONNECTIONS_MAX: usize = 64;
 
@@ -65,8 +68,18 @@ struct SetReceipts {
 
 struct No(u16, String);
 
+/// What it steers.
+pub(super) struct Surface {
+    pub(super) world: Arc<World>,
+    /// Makes subscriptions.
+    pub(super) browsers: Arc<WebPush>,
+    /// Of the push service: `https://127.0.0.1:port`.
+    pub(super) push_service: String,
+}
+
 /// Until it is dropped.
-pub(super) async fn listen(world: Arc<World>, listener: TcpListener) {
+pub(super) async fn listen(surface: Surface, listener: TcpListener) {
+    let surface = Arc::new(surface);
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
@@ -77,9 +90,9 @@ pub(super) async fn listen(world: Arc<World>, listener: TcpListener) {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        let world = Arc::clone(&world);
+        let surface = Arc::clone(&surface);
         open.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&world), request));
+            let service = service_fn(move |request| answer(Arc::clone(&surface), request));
             let connection = hyper::server::conn::http1::Builder::new();
             // A connection that broke has nobody to be told.
             let _ = connection.serve_connection(TokioIo::new(socket), service).await;
@@ -87,9 +100,9 @@ pub(super) async fn listen(world: Arc<World>, listener: TcpListener) {
     }
 }
 
-async fn answer(world: Arc<World>, request: Request<Incoming>) -> Result<Response<Said>, Infallible> {
+async fn answer(surface: Arc<Surface>, request: Request<Incoming>) -> Result<Response<Said>, Infallible> {
     let told = match wire::asked(request).await {
-        Ok(asked) => told(&world, &asked),
+        Ok(asked) => told(&surface, &asked),
         Err(_) => Err(No(413, "a body of more than 1 MiB".to_owned())),
     };
     let (status, body) = match told {
@@ -100,13 +113,16 @@ async fn answer(world: Arc<World>, request: Request<Incoming>) -> Result<Respons
     Ok(wire::response(status, &headers, Bytes::from(body.to_string()), true))
 }
 
-fn told(world: &World, asked: &Asked) -> Result<Value, No> {
+fn told(surface: &Surface, asked: &Asked) -> Result<Value, No> {
+    let world = &surface.world;
     // A page in a browser may reach loopback by a name of its own, or post a form.
     if !asked.header("host").is_some_and(is_loopback) {
         return Err(No(403, "ask by a loopback address".to_owned()));
     }
     match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", "/captures") => return captures(world, asked),
+        ("GET", "/taken") => return taken(world, asked),
+        ("GET", "/subscriptions") => return Ok(subscriptions(surface, asked)),
         ("DELETE", "/captures") => world.capture.clear(),
         ("POST", "/conditions") => {
             let SetCondition { vendor, condition } = body(asked)?;
@@ -126,13 +142,33 @@ fn told(world: &World, asked: &Asked) -> Result<Value, No> {
     Ok(json!({}))
 }
 
-fn captures(world: &World, asked: &Asked) -> Result<Value, No> {
-    let mut query = form_urlencoded::parse(asked.query.as_bytes());
-    let vendor = query.find(|(name, _)| name == "vendor").map(|(_, value)| value.into_owned());
-    let vendor: Vendor = vendor
+/// The values of a name in the query.
+fn asked_for<'a>(asked: &'a Asked, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    let query = form_urlencoded::parse(asked.query.as_bytes());
+    query.filter(move |(known, _)| known == name).map(|(_, value)| value)
+}
+
+fn vendor(asked: &Asked) -> Result<Vendor, No> {
+    let vendor = asked_for(asked, "vendor").next();
+    vendor
         .and_then(|name| name.parse().ok())
-        .ok_or_else(|| No(400, "?vendor= is one of the ten, as apns or harmonyos".to_owned()))?;
-    let capture = &world.capture;
+        .ok_or_else(|| No(400, "?vendor= is one of the ten, as apns or harmonyos".to_owned()))
+}
+
+fn taken(world: &World, asked: &Asked) -> Result<Value, No> {
+    let taken = world.capture.taken(vendor(asked)?);
+    let short = |Taken { at, token, key, .. }| json!({ "at": at, "token": token, "key": key });
+    Ok(json!({ "taken": taken.into_iter().map(short).collect::<Vec<_>>() }))
+}
+
+fn subscriptions(surface: &Surface, asked: &Asked) -> Value {
+    let made =
+        asked_for(asked, "token").map(|token| surface.browsers.subscription(&surface.push_service, &token));
+    json!({ "subscriptions": made.collect::<Vec<_>>() })
+}
+
+fn captures(world: &World, asked: &Asked) -> Result<Value, No> {
+    let (vendor, capture) = (vendor(asked)?, &world.capture);
     Ok(json!({
         "requests": capture.requests(vendor),
         "taken": capture.taken(vendor),

@@ -11,6 +11,7 @@ use carillon_sdk::Vendor;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::control::Surface;
 use super::front::{self, Front};
 use super::tls::{self, Identity};
 use super::{Apns, Fcm, Harmony, Honor, Huawei, Meizu, Oppo, Simulator, Vivo, WebPush, World, Xiaomi};
@@ -62,6 +63,12 @@ struct Site {
     address: SocketAddr,
 }
 
+impl Site {
+    fn base_url(&self) -> String {
+        format!("https://{}", self.address)
+    }
+}
+
 impl Lab {
     /// Within a tokio runtime, on which it serves.
     pub async fn start(clock: Clock, options: Options) -> Result<Self, Error> {
@@ -97,7 +104,12 @@ impl Lab {
         if let Some(port) = options.control_port {
             let listener = listener(port).await?;
             control = Some(local(&listener)?);
-            listening.spawn(control::listen(Arc::clone(&world), listener));
+            let surface = Surface {
+                world: Arc::clone(&world),
+                browsers: Arc::clone(&browsers),
+                push_service: sites.get(&Vendor::WebPush).map(Site::base_url).unwrap_or_default(),
+            };
+            listening.spawn(control::listen(surface, listener));
         }
         Ok(Self { world, sites, browsers, control, ca_pem: identity.ca_pem, _listening: listening })
     }
@@ -110,7 +122,7 @@ impl Lab {
     /// `https://127.0.0.1:port`, without a slash at its end.
     #[must_use]
     pub fn base_url(&self, vendor: Vendor) -> String {
-        format!("https://{}", self.site(vendor).address)
+        self.site(vendor).base_url()
     }
 
     fn site(&self, vendor: Vendor) -> &Site {

@@ -22,10 +22,12 @@ const DAY_MS: u64 = 86_400_000;
 const PAGE_SIZE_DEFAULT: i64 = 20;
 const PAGE_SIZE_MAX: i64 = 500;
 
+const OWN: &str = "own";
+
 /// The contract's words for a dimension's values, and ours.
 const PLATFORMS: [(&str, &str); 3] = [("IOS", "ios"), ("ANDROID", "android"), ("HARMONYOS", "harmonyos")];
 const CHANNELS: [(&str, &str); 9] = [
-    ("ANDROID", "own"),
+    ("ANDROID", OWN),
     ("IOS", "apns"),
     ("FCM", "fcm"),
     ("HMS", "huawei"),
@@ -62,16 +64,14 @@ pub(super) async fn index_in_texts(call: Call) -> Result<Done, Refused> {
 
 async fn figures(call: &Call) -> Result<Figures, Refused> {
     let mut filter = Filter::default();
-    for (name, dimension, words) in [
-        ("Platform", Dimension::Platform, &PLATFORMS[..]),
-        ("Channel", Dimension::Channel, &CHANNELS),
-        ("Type", Dimension::PushType, &TYPES),
-    ] {
-        let Some(text) = call.form.text(name) else { continue };
-        let ours = words.iter().find(|(theirs, _)| text.eq_ignore_ascii_case(theirs));
-        let (_, ours) = ours.ok_or_else(|| Code::InvalidParam.because(format!("{name} is {text:?}")))?;
-        filter = filter.with(dimension, *ours);
+    for (name, dimension, words) in
+        [("Platform", Dimension::Platform, &PLATFORMS[..]), ("Type", Dimension::PushType, &TYPES)]
+    {
+        if let Some(ours) = word(call, name, words)? {
+            filter = filter.with(dimension, ours);
+        }
     }
+    let channel = word(call, "Channel", &CHANNELS)?;
     let (mut from, to) = days(call)?;
     if let Some(task) = task_of(call)? {
         filter = filter.with(Dimension::Task, task.to_string());
@@ -79,8 +79,44 @@ async fn figures(call: &Call) -> Result<Figures, Refused> {
         from = Timestamp::from_millis(from.as_millis() / DAY_MS * DAY_MS);
     }
     let asked = Asked { from, to, granularity: Granularity::Hour, filter, group_by: Vec::new() };
+    let Some(channel) = channel else { return counted(call, asked).await };
+    let narrowed = asked.filter.clone().with(Dimension::Channel, channel);
+    let alone = counted(call, Asked { filter: narrowed, ..asked.clone() }).await?;
+    if channel == OWN {
+        return Ok(of_ours(alone, counted(call, asked).await?));
+    }
+    Ok(of_vendor(alone))
+}
+
+/// What a parameter says, in our word.
+fn word(
+    call: &Call,
+    name: &str,
+    words: &[(&'static str, &'static str)],
+) -> Result<Option<&'static str>, Failure> {
+    let Some(text) = call.form.text(name) else { return Ok(None) };
+    let ours = words.iter().find(|(theirs, _)| text.eq_ignore_ascii_case(theirs));
+    let (_, ours) = ours.ok_or_else(|| Code::InvalidParam.because(format!("{name} is {text:?}")))?;
+    Ok(Some(ours))
+}
+
+async fn counted(call: &Call, asked: Asked) -> Result<Figures, Refused> {
     let figures = analysis::figures(call.state.engine.store(), call.app, &asked).await?;
     Ok(figures.ok_or_else(|| Code::InvalidParam.because("too much to count at once: ask for fewer days"))?)
+}
+
+/// A push is accepted before a road has carried it. So a vendor's are those that it took or refused.
+fn of_vendor(alone: Figures) -> Figures {
+    let taken = alone.arrived + alone.handed_over;
+    Figures { accepted: taken + alone.rejected, successful: taken, ..alone }
+}
+
+/// Our own are all that no vendor took or refused.
+fn of_ours(alone: Figures, all: Figures) -> Figures {
+    let settled = |figures: &Figures| figures.arrived + figures.handed_over + figures.rejected;
+    let by_vendors = settled(&all).saturating_sub(settled(&alone));
+    let accepted = all.accepted.saturating_sub(by_vendors);
+    Figures { accepted, successful: accepted.saturating_sub(alone.rejected), ..alone }
 }
 
 /// From the beginning of StartTime's day to the end of EndTime's, in the face's zone.
@@ -171,6 +207,28 @@ pub(super) async fn task(call: Call) -> Result<Done, Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_one_channel_are_the_pushes_that_it_carried() {
+        // Six were accepted: a vendor took three, of which one was confirmed, and refused one; one was
+        // acked on our own road and one waits.
+        let counted = |accepted, arrived, handed_over, rejected| Figures {
+            accepted,
+            successful: accepted - u64::min(accepted, rejected),
+            arrived,
+            handed_over,
+            rejected,
+            ..Figures::default()
+        };
+        let (all, own, vendor) = (counted(6, 2, 2, 1), counted(6, 1, 0, 0), counted(0, 1, 2, 1));
+        let of = |figures: Figures| {
+            let figures = figures.with_handed_over_arrived();
+            (figures.accepted, figures.successful, figures.arrived)
+        };
+        assert_eq!(of(of_vendor(vendor)), (4, 3, 3));
+        assert_eq!(of(of_ours(own, all)), (2, 2, 1));
+        assert_eq!(of(all), (6, 5, 4));
+    }
 
     #[test]
     fn a_day_is_the_zones_own() {

@@ -9,10 +9,22 @@ use serde_json::json;
 
 use super::actions::Call;
 use super::answer::{Done, Refused};
+use super::push::keep_activity;
 use super::result::{Code, Failure};
 
 /// Longest text of a device's attribute, in bytes; what is longer is cut, since it is for people.
 const ATTRIBUTE_BYTES_MAX: usize = 64;
+
+/// Apple's tokens have 64 digits at least, HarmonyOS's are longer.
+const MAKERS_TOKEN_CHARS_MIN: usize = 64;
+
+/// What a ThirdChannel is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    Vendor(Vendor),
+    /// DeliveryToken is the id of an activity, ThirdChannelDeviceToken the push token iOS gave it.
+    LiveActivity,
+}
 
 /// This user is logged in on this device, and nobody else. An unknown device is registered.
 pub(super) async fn bind(mut call: Call) -> Result<Done, Refused> {
@@ -20,6 +32,7 @@ pub(super) async fn bind(mut call: Call) -> Result<Done, Refused> {
     let user = user(&call)?;
     let platform = os_type(&call)?;
     let device = known_or_adopted(&mut call, RegisterDevice { platform, ..named(&id) }).await?;
+    own_token(&call, device, platform, &id).await?;
     call.state.engine.bind(device, Some(user), call.nonce).await?;
     Ok(Done::Text(id.as_str().to_owned()))
 }
@@ -49,6 +62,15 @@ pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
         let most = format!("ThirdChannelDeviceToken has at most {TOKEN_BYTES_MAX} bytes, and a ThirdChannel");
         return Err(Code::InvalidParam.because(most).into());
     }
+    let channel = match channel {
+        Some(Channel::LiveActivity) => {
+            let lacking = || Code::InvalidParam.because("a live activity has a ThirdChannelDeviceToken");
+            keep_activity(&call, &id, &vendor_token.ok_or_else(lacking)?).await?;
+            return Ok(Done::Text(id.as_str().to_owned()));
+        }
+        Some(Channel::Vendor(vendor)) => Some(vendor),
+        None => None,
+    };
     let body = RegisterDevice {
         platform,
         app_version: call.form.text("AppVersion").map(short),
@@ -56,20 +78,51 @@ pub(super) async fn report(mut call: Call) -> Result<Done, Refused> {
         ..named(&id)
     };
     let nonce = call.nonce.take();
-    let store = call.state.engine.store();
-    let (device, _) = store.adopt(call.app, body, nonce).await?;
-    if let (Some(channel), Some(token)) = (channel, vendor_token) {
-        let by = By::Mpaas(call.key.view.key_id.clone());
-        store.vendor_token(device, channel, &token, by.clone()).await?;
-        // The contract has one channel a device: what was reported before is over. What the device
-        // says of itself is not the contract's.
-        for other in store.tokens_of(device).await? {
-            if other.vendor != channel && matches!(other.by, By::Mpaas(_)) {
-                store.vendor_token(device, other.vendor, "", by.clone()).await?;
-            }
-        }
+    let (device, _) = call.state.engine.store().adopt(call.app, body, nonce).await?;
+    match (channel, vendor_token) {
+        (Some(channel), Some(token)) => reported(&call, device, channel, &token).await?,
+        _ => own_token(&call, device, platform, &id).await?,
     }
     Ok(Done::Text(id.as_str().to_owned()))
+}
+
+/// The contract has one channel a device: what was reported before is over. What the device says of
+/// itself is not the contract's.
+async fn reported(call: &Call, device: Device, channel: Vendor, token: &str) -> Result<(), Refused> {
+    let store = call.state.engine.store();
+    let by = By::Mpaas(call.key.view.key_id.clone());
+    store.vendor_token(device, channel, token, by.clone()).await?;
+    for other in store.tokens_of(device).await? {
+        if other.vendor != channel && matches!(other.by, By::Mpaas(_)) {
+            store.vendor_token(device, other.vendor, "", by.clone()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// An iPhone's DeliveryToken is its APNs token, says the contract, a HarmonyOS phone's its Push Kit's.
+/// So it is for a device that no client of ours registered, until another token is reported: nothing
+/// else reaches such a device.
+async fn own_token(call: &Call, device: Device, platform: Platform, id: &DeviceId) -> Result<(), Refused> {
+    let Some(vendor) = vendor_of_token(platform, id.as_str()) else { return Ok(()) };
+    let store = call.state.engine.store();
+    if store.is_unclaimed(device) && store.tokens_of(device).await?.is_empty() {
+        let by = By::Mpaas(call.key.view.key_id.clone());
+        store.vendor_token(device, vendor, id.as_str(), by).await?;
+    }
+    Ok(())
+}
+
+/// Whose token a DeliveryToken is by its looks: an app server may have names of its own for devices.
+fn vendor_of_token(platform: Platform, id: &str) -> Option<Vendor> {
+    let is_long = id.len() >= MAKERS_TOKEN_CHARS_MIN;
+    match platform {
+        Platform::Ios if is_long && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Some(Vendor::Apns),
+        Platform::HarmonyOs if is_long && id.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Some(Vendor::HarmonyOs)
+        }
+        _ => None,
+    }
 }
 
 /// One device's state; of a user's devices, the one that is online or was last.
@@ -144,20 +197,22 @@ fn os_type(call: &Call) -> Result<Platform, Failure> {
     }
 }
 
-/// The contract names no number for Honor and HarmonyOS: those are settings.
-fn channel(call: &Call, number: i64) -> Result<Vendor, Failure> {
+/// The contract names no number for Honor, HarmonyOS and live activities: those are settings.
+fn channel(call: &Call, number: i64) -> Result<Channel, Failure> {
     let mpaas = &call.state.mpaas;
-    match number {
-        2 => Ok(Vendor::Apns),
-        4 => Ok(Vendor::Xiaomi),
-        5 => Ok(Vendor::Huawei),
-        6 => Ok(Vendor::Fcm),
-        7 => Ok(Vendor::Oppo),
-        8 => Ok(Vendor::Vivo),
-        other if other == i64::from(mpaas.third_channel_honor) => Ok(Vendor::Honor),
-        other if other == i64::from(mpaas.third_channel_harmonyos) => Ok(Vendor::HarmonyOs),
-        other => Err(Code::InvalidParam.because(format!("ThirdChannel {other} is no channel"))),
-    }
+    let vendor = match number {
+        2 => Vendor::Apns,
+        4 => Vendor::Xiaomi,
+        5 => Vendor::Huawei,
+        6 => Vendor::Fcm,
+        7 => Vendor::Oppo,
+        8 => Vendor::Vivo,
+        other if other == i64::from(mpaas.third_channel_honor) => Vendor::Honor,
+        other if other == i64::from(mpaas.third_channel_harmonyos) => Vendor::HarmonyOs,
+        other if other == i64::from(mpaas.third_channel_live_activity) => return Ok(Channel::LiveActivity),
+        other => return Err(Code::InvalidParam.because(format!("ThirdChannel {other} is no channel"))),
+    };
+    Ok(Channel::Vendor(vendor))
 }
 
 /// Whose phone has a channel of its own; FCM and Web Push are on many.
@@ -211,6 +266,17 @@ const fn statue(info: &DeviceInfo) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_makers_token_is_known_by_its_looks() {
+        let hex = "ca".repeat(32);
+        assert_eq!(vendor_of_token(Platform::Ios, &hex), Some(Vendor::Apns));
+        assert_eq!(vendor_of_token(Platform::Ios, &hex[1..]), None);
+        assert_eq!(vendor_of_token(Platform::Ios, &"x".repeat(64)), None);
+        assert_eq!(vendor_of_token(Platform::HarmonyOs, &"MAMzLg".repeat(12)), Some(Vendor::HarmonyOs));
+        assert_eq!(vendor_of_token(Platform::HarmonyOs, "phone-1"), None);
+        assert_eq!(vendor_of_token(Platform::Android, &hex), None);
+    }
 
     #[test]
     fn an_attribute_is_short_and_cut_between_letters() {

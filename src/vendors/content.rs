@@ -25,6 +25,18 @@ pub(super) fn transparent(options: &Options, vendor: Vendor) -> Option<&Value> {
     [vendor.as_str(), by_mpaas].into_iter().find_map(|name| options.transparent_payload.get(name))
 }
 
+/// The image for this vendor, in mPaaS's names, else the one for all.
+pub(super) fn image(parcel: &Parcel, vendor: Vendor) -> Option<&str> {
+    let name = match vendor {
+        Vendor::Huawei => "hmsUrl".to_owned(),
+        Vendor::Xiaomi => "miuiUrl".to_owned(),
+        Vendor::Apns => "iosUrl".to_owned(),
+        _ => format!("{vendor}Url"),
+    };
+    let own = parcel.options.image_urls.get(&name).map(String::as_str).filter(|url| !url.is_empty());
+    own.or_else(|| parcel.message.look.as_ref()?.image_url.as_deref())
+}
+
 /// The vendor's own word for the message's kind, given by the caller.
 pub(super) fn word(options: &Options, vendor: Vendor) -> Option<&str> {
     options.third_channel_category.get(vendor.as_str()).map(String::as_str)
@@ -106,5 +118,18 @@ pub(super) mod tests {
         assert_eq!(left_s(&Parcel { now: NOW + Ttl::from_secs(4_000), ..parcel }), 1);
         let online = tests::parcel("t", &Value::Null, |message| message.expires_at = message.accepted_at);
         assert_eq!(left_s(&online), 0);
+    }
+
+    #[test]
+    fn an_image_is_the_vendors_own_before_the_one_for_all() {
+        let options = serde_json::json!({"image_urls": {
+            "defaultUrl": "https://d", "hmsUrl": "https://h", "harmonyosUrl": "https://n", "honorUrl": ""}});
+        let of_all = Some("https://d".to_owned());
+        let parcel = parcel("t", &options, |message| {
+            message.look = Some(carillon_sdk::wire::Look { image_url: of_all, ..Default::default() });
+        });
+        let urls = [Vendor::Huawei, Vendor::HarmonyOs, Vendor::Honor, Vendor::Fcm];
+        let urls = urls.map(|vendor| image(&parcel, vendor).unwrap());
+        assert_eq!(urls, ["https://h", "https://n", "https://d", "https://d"]);
     }
 }

@@ -12,6 +12,7 @@ mod honor;
 mod huawei;
 mod ingress;
 mod jws;
+mod limits;
 #[cfg(test)]
 mod manual;
 mod meizu;
@@ -49,12 +50,13 @@ pub fn open(engine: &Engine, public_url: Option<&str>) {
 #[derive(Clone)]
 pub struct Protocols {
     clock: Clock,
+    apns_tokens: apns::Tokens,
 }
 
 impl Protocols {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock }
+        Self { clock, apns_tokens: apns::Tokens::default() }
     }
 }
 
@@ -62,7 +64,7 @@ impl Gateways for Protocols {
     fn open(&self, vendor: Vendor, setup: &Setup) -> Result<Arc<dyn Gateway>, Invalid> {
         let clock = self.clock.clone();
         Ok(match vendor {
-            Vendor::Apns => Arc::new(apns::Apns::open(clock, setup)?),
+            Vendor::Apns => Arc::new(apns::Apns::open(clock, self.apns_tokens.clone(), setup)?),
             Vendor::Fcm => Arc::new(fcm::Fcm::open(clock, setup)?),
             Vendor::Huawei => Arc::new(huawei::Huawei::open(clock, setup)?),
             Vendor::HarmonyOs => Arc::new(harmony::Harmony::open(clock, setup)?),

@@ -6,7 +6,7 @@ use carillon_sdk::vendor::Category;
 use carillon_sdk::wire::{Lane, Style, TapAction};
 use serde_json::{Map, Value};
 
-use super::{Answer, content, given};
+use super::{Answer, content, given, limits};
 
 /// Of the body without its tokens.
 pub(super) const BODY_BYTES_MAX: usize = 4_096;
@@ -52,7 +52,7 @@ pub(super) fn silent(parcel: &Parcel, vendors: &[Vendor]) -> Option<String> {
 }
 
 /// Title and body, both of which are wanted.
-pub(super) fn texts(parcel: &Parcel) -> Result<(&str, &str), Refused> {
+pub(super) fn texts(parcel: &Parcel, vendor: Vendor) -> Result<(&str, &str), Refused> {
     let text = |text: &'_ Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
     let message = &parcel.message;
     if !text(&message.title) {
@@ -61,6 +61,7 @@ pub(super) fn texts(parcel: &Parcel) -> Result<(&str, &str), Refused> {
     if !text(&message.body) {
         return Err(given::unfit("body_missing", "a notification needs a text here"));
     }
+    limits::check(parcel, vendor)?;
     Ok((message.title.as_deref().unwrap_or_default(), message.body.as_deref().unwrap_or_default()))
 }
 
@@ -101,10 +102,6 @@ pub(super) fn badge(options: &Options) -> (Option<u32>, Option<u32>) {
 pub(super) fn is_big(parcel: &Parcel) -> bool {
     let look = parcel.message.look.as_ref();
     parcel.options.big_text || look.is_some_and(|look| look.style == Style::BigText)
-}
-
-pub(super) fn image(parcel: &Parcel) -> Option<&str> {
-    parcel.message.look.as_ref().and_then(|look| look.image_url.as_deref())
 }
 
 /// Where a tap leads.

@@ -56,7 +56,7 @@ pub(super) fn lost(parcel: &Parcel, vendor: Vendor, carried: &[&str]) -> Vec<&'s
     let (message, options) = (&parcel.message, &parcel.options);
     let look = message.look.as_ref();
     [
-        ("image_url", look.is_some_and(|look| look.image_url.is_some())),
+        ("image_url", content::image(parcel, vendor).is_some()),
         ("icon_url", look.is_some_and(|look| look.icon_url.is_some())),
         ("subtitle", options.subtitle.is_some()),
         ("badge", options.badge.is_some()),

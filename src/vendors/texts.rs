@@ -4,11 +4,11 @@
 
 use std::borrow::Cow;
 
-use carillon_actors::channel::Refused;
-use carillon_actors::model::Message;
+use carillon_actors::channel::{Parcel, Refused};
+use carillon_sdk::Vendor;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::given;
+use super::{given, limits};
 
 /// What a vendor takes, in its own measure.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +24,13 @@ pub(super) fn scalars(text: &str) -> usize {
 
 /// Title and body, for a vendor that shows both or nothing.
 pub(super) fn shown<'a>(
-    message: &'a Message,
+    parcel: &'a Parcel,
+    vendor: Vendor,
     room: Room,
     length: impl Fn(&str) -> usize,
     degraded: &mut Vec<&'static str>,
 ) -> Result<(Cow<'a, str>, Cow<'a, str>), Refused> {
+    let message = &*parcel.message;
     if message.revokes.is_some() {
         return Err(given::unfit("revoke_unsupported", "this vendor takes nothing back"));
     }
@@ -39,6 +41,7 @@ pub(super) fn shown<'a>(
     let title = title.ok_or_else(|| given::unfit("title_missing", "this vendor wants a title"))?;
     let body = there(message.body.as_deref());
     let body = body.ok_or_else(|| given::unfit("body_missing", "this vendor wants a body"))?;
+    limits::check(parcel, vendor)?;
     let mut fitted = |name, text, max| {
         let fitted = fit(text, max, &length);
         if matches!(fitted, Cow::Owned(_)) {
@@ -72,6 +75,7 @@ pub(super) fn fit(text: &str, max: usize, length: impl Fn(&str) -> usize) -> Cow
 
 #[cfg(test)]
 mod tests {
+    use carillon_actors::model::Message;
     use serde_json::Value;
 
     use super::*;
@@ -83,7 +87,9 @@ mod tests {
     fn what_a_vendor_cannot_show_at_all_is_refused_with_a_reason() {
         let code = |change: fn(&mut Message)| {
             let parcel = parcel("t", &Value::Null, change);
-            shown(&parcel.message, ROOM, scalars, &mut Vec::new()).map_err(|refused| refused.code).err()
+            shown(&parcel, Vendor::Xiaomi, ROOM, scalars, &mut Vec::new())
+                .map_err(|refused| refused.code)
+                .err()
         };
         assert_eq!(code(|_| {}), None);
         for (change, expected) in [
@@ -102,7 +108,7 @@ mod tests {
             message.body = Some("汉".repeat(11));
         });
         let mut degraded = vec!["sound"];
-        let (title, body) = shown(&parcel.message, ROOM, scalars, &mut degraded).unwrap();
+        let (title, body) = shown(&parcel, Vendor::Xiaomi, ROOM, scalars, &mut degraded).unwrap();
         assert_eq!((&*title, &*body), ("Pai…", "汉汉汉汉汉汉汉汉汉…"));
         assert_eq!(degraded, ["sound", "title", "body"]);
     }

@@ -16,6 +16,7 @@ mod contract;
 mod crash;
 mod devices;
 mod events;
+mod first_evening;
 mod idempotency;
 mod laboratory;
 mod lifecycle;

@@ -198,6 +198,9 @@ async fn a_line_that_cannot_be_read_refuses_the_file_unless_it_is_to_be_left_out
     let mut lines = Call::new("POST", "/v1/tokens/import", "one\ntwo\n");
     lines.headers = vec![("Content-Type".to_owned(), "text/plain".to_owned())];
     call(server.http(), &lines.signed(&app)).await.expect_problem(415, "content_type_unsupported");
+    let bare = app.api.import_tokens_of(Vendor::Apns, None, "aa\nbb\n".into(), false).await.unwrap();
+    assert_eq!((bare.new, bare.devices), (2, 2), "of one channel a token a line is enough");
+    assert_eq!(export(&app, TokenForm::Csv, Some(Vendor::Apns)).await.lines().count(), 3);
 }
 
 #[tokio::test]

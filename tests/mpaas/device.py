@@ -104,6 +104,7 @@ class Device:
     def nothing_waits(self):
         """Nothing was on its way here: a push in its lane, sent now, is the next to come."""
         marker = "marker " + os.urandom(6).hex()
-        self.app.native("POST", "/v1/pushes", {"to": {"devices": [self.name]}, "title": marker})
+        by_socket = {"to": {"devices": [self.name]}, "title": marker, "vendor": {"route": "own_only"}}
+        self.app.native("POST", "/v1/pushes", by_socket)
         came = self.push()
         assert came["title"] == marker, f"{self.name} got {came}"

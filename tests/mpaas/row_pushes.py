@@ -187,12 +187,13 @@ def _(server):
 def _(server):
     app = server.app()
     phone = app.device("phone")
-    ok(app.simple({"phone": "k1"}, delivery=1, title="long"))
+    ok(app.simple({"phone": "k1"}, delivery=1, title="long", channel_id="news", push_action=1))
     ok(app.simple({"phone": "k2"}, delivery=1, title="short", expired_seconds=1))
     ok(app.simple({"ann": "k3"}, title="before the bind"))
     time.sleep(1.2)  # the validity itself has to pass
     phone.connect()
-    assert phone.push()["title"] == "long"
+    push = phone.push()
+    assert (push["title"], push["look"]) == ("long", {"action": "app", "channel_id": "news"}), push
     phone.nothing_waits()
     app.bind("phone", "ann")
     assert phone.push()["title"] == "before the bind"

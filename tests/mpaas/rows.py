@@ -1,18 +1,10 @@
-"""The acceptance table: one function a row, and the rows that are not run, with their reason."""
+"""The acceptance table: one function a row."""
 
 import contextlib
 import time
 import traceback
 
 ROWS = []
-
-#: Rows, or parts of rows, that need a phone maker's channel: they come with those channels.
-VENDOR_CHANNELS = {
-    "routing: notify goes to the maker's channel": "vendor channels",
-    "silent: the maker's channel gets a pass-through": "vendor channels",
-    "vendor limits: a title too long for Huawei fails there alone": "vendor channels",
-    "live activity: DeliveryType 5 and 6 reach APNs": "vendor channels",
-}
 
 
 def row(name):
@@ -39,8 +31,6 @@ def run(server, only):
             # Without the SDK's own frames: what failed here, and why.
             lines = traceback.format_exc(chain=False).splitlines()
             print("     " + "\n     ".join(line for line in lines if "/venv/" not in line), flush=True)
-    for name, reason in VENDOR_CHANNELS.items():
-        print(f"skip {name}: {reason}", flush=True)
     return held
 
 

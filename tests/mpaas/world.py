@@ -124,6 +124,16 @@ class App:
         request = m.PushUnBindRequest(**self.tenant, delivery_token=device, user_id=user)
         return ok(self.client.push_un_bind(request))
 
+    def report(self, device, os_type, channel, token, **more):
+        request = m.PushReportRequest(
+            **self.tenant,
+            delivery_token=device,
+            os_type=os_type,
+            third_channel=channel,
+            third_channel_device_token=token,
+        )
+        return ok(self.client.push_report(change(request, more)))
+
     def simple(self, to, delivery=3, client=None, **more):
         """`to` is {target: msgKey}. Answers the body, whatever it says."""
         request = m.PushSimpleRequest(

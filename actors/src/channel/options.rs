@@ -50,6 +50,10 @@ pub struct Options {
     pub big_text: bool,
     /// The vendor's test quota and rules, where it has any.
     pub is_test: bool,
+    /// Images in place of the look's own, by vendor: mPaaS's `hmsUrl`, `miuiUrl`, ….
+    pub image_urls: BTreeMap<String, String>,
+    /// mPaaS's own limits hold on title and body, also where the vendor takes more.
+    pub contract_limits: bool,
 }
 
 /// A Live Activity: iOS.

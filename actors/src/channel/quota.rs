@@ -84,16 +84,20 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 /// Of which sort a message is to a vendor. Who names no category is taken to market: vendors do the
 /// same, and to send less than is let costs less than a quota lowered for sending more.
 pub(super) fn sort(vendor: Vendor, options: &Options) -> Sort {
-    let by_category = match options.category {
+    let by_category = by_own_word(vendor, options).unwrap_or(match options.category {
         None | Some(Category::Marketing) => Sort::Marketing,
         Some(_) => Sort::Service,
-    };
+    });
     let level = |names: [&str; 2]| names.into_iter().find_map(|name| options.notify_level.get(name));
-    let is_normal = |value: &serde_json::Value| value.as_u64() == Some(2) || value.as_str() == Some("2");
+    let is_normal = |value: &serde_json::Value| {
+        value.as_u64() == Some(2) || matches!(value.as_str(), Some("2" | "NORMAL"))
+    };
     match vendor {
         Vendor::Huawei | Vendor::HarmonyOs | Vendor::Honor if options.is_test => Sort::Test,
         Vendor::Huawei | Vendor::HarmonyOs | Vendor::Honor
-            if options.category.is_none() && level(["hms", vendor.as_str()]).is_some_and(is_normal) =>
+            if options.category.is_none()
+                && by_own_word(vendor, options).is_none()
+                && level(["hms", vendor.as_str()]).is_some_and(is_normal) =>
         {
             Sort::Service
         }
@@ -109,6 +113,24 @@ pub(super) fn sort(vendor: Vendor, options: &Options) -> Sort {
         },
         _ => by_category,
     }
+}
+
+/// By the vendor's own word, or mPaaS's number of it, where one is given and says what it is.
+fn by_own_word(vendor: Vendor, options: &Options) -> Option<Sort> {
+    let names: &[&str] = match vendor {
+        Vendor::Huawei => &["huawei", "hms"],
+        Vendor::HarmonyOs => &["harmonyos", "huawei", "hms"],
+        Vendor::Vivo => &["vivo"],
+        _ => return None,
+    };
+    let word = names.iter().find_map(|name| options.third_channel_category.get(*name))?;
+    let is_marketing = match &*word.trim().to_ascii_uppercase() {
+        "" => return None,
+        "MARKETING" | "14" => true,
+        "NEWS" | "CONTENT" | "SOCIAL" => vendor == Vendor::Vivo,
+        _ => false,
+    };
+    Some(if is_marketing { Sort::Marketing } else { Sort::Service })
 }
 
 /// Whether an app's own limits are ones that the vendor has.

@@ -99,13 +99,39 @@ struct Callback<'a> {
     status: u32,
     status_name: &'static str,
     reason: Option<&'a str>,
+    detail: Option<&'a str>,
     push_time: Option<u64>,
     event_time: u64,
 }
 
 /// What the callback tells of: how a message ended at a target.
-pub(super) const CALLBACK_EVENTS: [EventType; 5] =
-    [EventType::Arrived, EventType::Expired, EventType::Rejected, EventType::Revoked, EventType::Replaced];
+pub(super) const CALLBACK_EVENTS: [EventType; 6] = [
+    EventType::Arrived,
+    EventType::HandedOver,
+    EventType::Expired,
+    EventType::Rejected,
+    EventType::Revoked,
+    EventType::Replaced,
+];
+
+/// The contract's numbers of Apple's reasons, and of ours for what Apple was not asked.
+const APNS: [(u32, &str); 15] = [
+    (2001, "PayloadEmpty"),
+    (2002, "PayloadTooLarge"),
+    (2003, "BadTopic"),
+    (2004, "TopicDisallowed"),
+    (2005, "BadMessageId"),
+    (2006, "BadExpirationDate"),
+    (2007, "BadPriority"),
+    (2008, "MissingDeviceToken"),
+    (2009, "BadDeviceToken"),
+    (2010, "DeviceTokenNotForTopic"),
+    (2011, "Unregistered"),
+    (2013, "BadCertificateEnvironment"),
+    (2014, "BadCertificate"),
+    (2023, "MissingTopic"),
+    (2002, "payload_too_large"),
+];
 
 pub(super) fn callback(app: &AppInfo, event: &EventView, origin: Option<&Origin>) -> Bytes {
     let user_id = event.user_id.as_ref().map(|id| id.as_str());
@@ -128,6 +154,7 @@ pub(super) fn callback(app: &AppInfo, event: &EventView, origin: Option<&Origin>
         status,
         status_name,
         reason: event.reason.as_deref(),
+        detail: event.detail.as_deref(),
         push_time: origin
             .map(|origin| origin.accepted_at.as_millis())
             .or_else(|| event.message_id.and_then(|id| id.made_at()).map(Timestamp::as_millis)),
@@ -137,11 +164,24 @@ pub(super) fn callback(app: &AppInfo, event: &EventView, origin: Option<&Origin>
 
 /// The states of a message in the mPaaS contract.
 fn status(event: &EventView) -> (u32, &'static str) {
+    let of_vendor = vendors_status(event).filter(|_| event.kind == EventType::Rejected);
     match event.kind {
-        EventType::Arrived => (2, "Acked"),
+        // What a vendor took has arrived, says the contract.
+        EventType::Arrived | EventType::HandedOver => (2, "Acked"),
         EventType::Expired if event.device_id.is_none() => (1, "NoBindInfo"),
-        EventType::Expired | EventType::Rejected => (0, "DeviceNotOnlineOrNoResponse"),
+        EventType::Expired | EventType::Rejected => of_vendor.unwrap_or((0, "DeviceNotOnlineOrNoResponse")),
         _ => (99_999_999, "NONE"),
+    }
+}
+
+/// Of what a vendor refused, where the contract has its numbers: Apple's, and Huawei's as Huawei gives
+/// them.
+fn vendors_status(event: &EventView) -> Option<(u32, &'static str)> {
+    let code = event.detail.as_deref()?;
+    match &*event.channel {
+        "apns" => APNS.iter().find(|(_, reason)| *reason == code).copied(),
+        "huawei" | "harmonyos" => Some((code.parse().ok()?, "VendorRefused")),
+        _ => None,
     }
 }
 
@@ -194,6 +234,7 @@ mod tests {
             push_type: "single".to_owned(),
             channel: "own".to_owned(),
             reason: None,
+            detail: None,
             token_digest: None,
         }
     }
@@ -241,6 +282,7 @@ mod tests {
         };
         for (event, code, kind) in [
             (event(EventType::Arrived), 2, 1),
+            (event(EventType::HandedOver), 2, 1),
             (event(EventType::Expired), 0, 1),
             (event(EventType::Rejected), 0, 1),
             (event(EventType::Revoked), 99_999_999, 1),
@@ -250,6 +292,24 @@ mod tests {
             (EventView { platform: Some(Platform::HarmonyOs), ..event(EventType::Arrived) }, 2, 7),
         ] {
             assert_eq!((status(&event).0, delivery_type(&event)), (code, kind), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_vendor_refused_has_the_contracts_number_where_there_is_one() {
+        for (channel, detail, code) in [
+            ("apns", Some("BadDeviceToken"), 2009),
+            ("apns", Some("Unregistered"), 2011),
+            ("apns", Some("payload_too_large"), 2002),
+            ("apns", Some("IdleTimeout"), 0),
+            ("huawei", Some("80300007"), 80_300_007),
+            ("huawei", Some("title_too_long"), 0),
+            ("xiaomi", Some("20301"), 0),
+            ("own", None, 0),
+        ] {
+            let (channel, detail) = (channel.to_owned(), detail.map(str::to_owned));
+            let event = EventView { channel, detail, ..event(EventType::Rejected) };
+            assert_eq!(status(&event).0, code, "{event:?}");
         }
     }
 }

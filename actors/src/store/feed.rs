@@ -412,6 +412,7 @@ fn view(id: String, kind: EventType, record: &Record, member: u32, people: &OfAp
             Some(_) => record.detail.as_deref().map(str::to_owned),
             None => record.reason.map(|reason| reason.as_str().to_owned()),
         },
+        detail: record.detail.as_deref().filter(|_| of_token.is_none()).map(str::to_owned),
         token_digest: of_token,
     }
 }

@@ -278,6 +278,7 @@ impl Partition {
             metrics::histogram!("carillon_store_operation_duration_seconds", "op" => "commit").record(took);
         }
         self.pending.committed();
+        self.outs.committed();
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod restart;
 pub(crate) mod single;
 pub(crate) mod slow_readers;
 pub(crate) mod storm;
+pub(crate) mod vendors;
 
 use std::time::Duration;
 

@@ -111,6 +111,10 @@ pub struct EventView {
     pub channel: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the vendor said of the message: its code when it would not have it, its own id for it when
+    /// it took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// Of a token: the first 16 hexadecimal digits of its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_digest: Option<String>,

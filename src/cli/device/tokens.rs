@@ -27,14 +27,17 @@ pub(super) struct Show {
 #[derive(Debug, clap::Args)]
 pub(super) struct Import {
     /// A JSON object a line, or CSV with a header: channel, token, device_id, platform, maker,
-    /// user_id, registered_at
+    /// user_id, registered_at. With --channel also a token a line, and nothing else
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     server: ServerArgs,
     /// By the end of the file's name when absent
     #[arg(long, value_enum)]
-    form: Option<FormArg>,
+    form: Option<ImportForm>,
+    /// Of lines that name none
+    #[arg(long, value_name = "CHANNEL")]
+    channel: Option<Vendor>,
     /// Leave out what cannot be read, instead of refusing the whole
     #[arg(long)]
     skip: bool,
@@ -56,6 +59,13 @@ pub(super) struct Export {
     /// Of this channel alone
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<Vendor>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ImportForm {
+    Ndjson,
+    Csv,
+    Lines,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -109,11 +119,26 @@ fn printable(text: &str) -> String {
 
 impl Import {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let form = form_of(self.form, Some(&self.file));
+        let is_plain = self.file.extension().is_some_and(|of| of == "txt");
+        let form = match self.form {
+            Some(ImportForm::Ndjson) => Some(TokenForm::Ndjson),
+            Some(ImportForm::Csv) => Some(TokenForm::Csv),
+            Some(ImportForm::Lines) => None,
+            None if is_plain => None,
+            None => Some(form_of(None, Some(&self.file))),
+        };
         let bytes = std::fs::read(&self.file)
             .map_err(|error| Failure::new(Code::Usage, format!("read {}: {error}", self.file.display())))?;
         let client = self.server.connect()?.client;
-        let imported = client.import_tokens(form, bytes.into(), self.skip).await.map_err(failure)?;
+        let imported = match (self.channel, form) {
+            (Some(channel), form) => client.import_tokens_of(channel, form, bytes.into(), self.skip).await,
+            (None, Some(form)) => client.import_tokens(form, bytes.into(), self.skip).await,
+            (None, None) => {
+                let text = "--channel has to say whose tokens they are, a line each";
+                return Err(Failure::new(Code::Usage, text));
+            }
+        };
+        let imported = imported.map_err(failure)?;
         if self.json {
             return out::json(&imported);
         }

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::super::spool::{Form, Spooled, Uploaded, blocking};
 use super::super::tags::{note, to_the_end};
 use super::super::{Code, Refused, State};
-use super::lines::{Line, Numbered, of_csv, of_ndjson};
+use super::lines::{Line, Numbered, of_csv, of_lines, of_ndjson};
 
 /// Errors that are named.
 const ERRORS_MAX: usize = 1_000;
@@ -41,18 +41,20 @@ const WAIT: Duration = Duration::from_millis(50);
 pub(in crate::http) struct ImportQuery {
     /// `skip` leaves out what cannot be read; without it that refuses the whole.
     on_error: Option<String>,
+    /// Of lines that name none.
+    channel: Option<Vendor>,
 }
 
 /// Import tokens
 ///
 /// A file of tokens that the app has from before, a line each: `channel` and `token`, and where they
-/// are known `device_id`, `platform`, `maker`, `user_id` and `registered_at`. In NDJSON, or in
-/// `text/csv` with a header. A device that is not registered is, and waits for its app to claim it;
+/// are known `device_id`, `platform`, `maker`, `user_id` and `registered_at`. In NDJSON, in
+/// `text/csv` with a header, or, with `channel`, in `text/plain`, a token a line. A device that is not registered is, and waits for its app to claim it;
 /// a line without an id is the device that has the token, or a new one. What is on record and was
 /// registered later stays. Nothing is done when a line cannot be read, unless `on_error=skip`. A
 /// server that stops in the middle may have done a part: send it again.
 #[utoipa::path(post, path = "/v1/tokens/import", tag = "tokens", params(ImportQuery),
-    request_body(content((String = "text/csv"), (String = "application/x-ndjson")),
+    request_body(content((String = "text/csv"), (String = "application/x-ndjson"), (String = "text/plain")),
         description = "The tokens"),
     responses((status = 200, description = "What was done", body = TokensImported)))]
 pub(in crate::http) async fn import(
@@ -67,12 +69,14 @@ pub(in crate::http) async fn import(
         Some(_) => return Err(Refused::because(Code::QueryInvalid, "on_error is refuse or skip")),
     };
     let Uploaded { caller, file } = uploaded;
-    if file.form == Form::Lines {
-        return Err(Refused::because(Code::ContentTypeUnsupported, "text/csv or application/x-ndjson"));
+    let channel = query.channel;
+    if file.form == Form::Lines && channel.is_none() {
+        let why = "text/csv or application/x-ndjson; text/plain only with a channel";
+        return Err(Refused::because(Code::ContentTypeUnsupported, why));
     }
     let (good, bad, errors) = {
         let file = file.clone();
-        blocking(move || check(&file)).await?
+        blocking(move || check(&file, channel)).await?
     };
     if bad > 0 && !skip {
         let refused =
@@ -83,7 +87,7 @@ pub(in crate::http) async fn import(
     }
     let audit = caller.audit_of("tokens.import", "", &json!({ "lines": good, "skipped": bad }));
     note(&state, app, audit, caller.nonce()).await?;
-    let work = Work { engine: state.engine.clone(), app, by: super::by(&caller, By::Import)? };
+    let work = Work { engine: state.engine.clone(), app, by: super::by(&caller, By::Import)?, channel };
     // Whoever hangs up now leaves nothing half done.
     let done = to_the_end(async move { work.carry_out(file).await }).await?;
     Ok(HttpResponse::Ok().json(TokensImported { skipped: bad, errors, ..done }))
@@ -91,13 +95,17 @@ pub(in crate::http) async fn import(
 
 type Lines = Box<dyn FnMut() -> io::Result<Option<Numbered>> + Send>;
 
-fn lines(file: &Spooled) -> Lines {
-    if file.form == Form::Csv { Box::new(of_csv(file.reader())) } else { Box::new(of_ndjson(file.reader())) }
+fn lines(file: &Spooled, channel: Option<Vendor>) -> Lines {
+    match (file.form, channel) {
+        (Form::Lines, Some(channel)) => Box::new(of_lines(file.reader(), channel)),
+        (Form::Csv, _) => Box::new(of_csv(file.reader(), channel)),
+        (Form::Ndjson | Form::Lines, _) => Box::new(of_ndjson(file.reader(), channel)),
+    }
 }
 
 /// How many lines are good, how many are not, and the first of those.
-fn check(file: &Spooled) -> io::Result<(u64, u64, Vec<LineError>)> {
-    let mut next = lines(file);
+fn check(file: &Spooled, channel: Option<Vendor>) -> io::Result<(u64, u64, Vec<LineError>)> {
+    let mut next = lines(file, channel);
     let (mut good, mut bad, mut errors) = (0, 0, Vec::new());
     while let Some((line, read)) = next()? {
         match read {
@@ -117,12 +125,13 @@ struct Work {
     engine: Engine,
     app: App,
     by: By,
+    channel: Option<Vendor>,
 }
 
 impl Work {
     async fn carry_out(&self, file: Spooled) -> Result<TokensImported, Refused> {
         let mut done = TokensImported::default();
-        let mut next = lines(&file);
+        let mut next = lines(&file, self.channel);
         loop {
             let (rest, part) = blocking(move || {
                 let mut part = Vec::with_capacity(PART);

@@ -44,8 +44,22 @@ struct Written {
     registered_at: Option<u64>,
 }
 
-/// A JSON object a line.
-pub(super) fn of_ndjson(reader: impl Read) -> impl FnMut() -> io::Result<Option<Numbered>> {
+/// A token a line and nothing else: all of this channel.
+pub(super) fn of_lines(reader: impl Read, channel: Vendor) -> impl FnMut() -> io::Result<Option<Numbered>> {
+    let mut items = Items::new(reader, Split::Lines, LINE_BYTES_MAX);
+    move || {
+        let Some(item) = items.next()? else { return Ok(None) };
+        let of = |token: &str| Written { token: Value::String(token.to_owned()), ..Written::default() };
+        let written = item.text.map(of).map_err(str::to_owned);
+        Ok(Some((item.line, written.and_then(|written| written.read(Some(channel))))))
+    }
+}
+
+/// A JSON object a line. `channel`: of those that name none.
+pub(super) fn of_ndjson(
+    reader: impl Read,
+    channel: Option<Vendor>,
+) -> impl FnMut() -> io::Result<Option<Numbered>> {
     let mut items = Items::new(reader, Split::Lines, LINE_BYTES_MAX);
     move || {
         let Some(item) = items.next()? else { return Ok(None) };
@@ -58,12 +72,15 @@ pub(super) fn of_ndjson(reader: impl Read) -> impl FnMut() -> io::Result<Option<
                 _ => format!("not JSON at column {}", error.column()),
             })
         });
-        Ok(Some((item.line, written.and_then(Written::read))))
+        Ok(Some((item.line, written.and_then(|written| written.read(channel)))))
     }
 }
 
 /// A header, and cells a line.
-pub(super) fn of_csv(reader: impl Read) -> impl FnMut() -> io::Result<Option<Numbered>> {
+pub(super) fn of_csv(
+    reader: impl Read,
+    channel: Option<Vendor>,
+) -> impl FnMut() -> io::Result<Option<Numbered>> {
     let mut items = Items::new(reader, Split::Lines, LINE_BYTES_MAX);
     let mut header: Option<Vec<Column>> = None;
     let mut over = false;
@@ -74,9 +91,9 @@ pub(super) fn of_csv(reader: impl Read) -> impl FnMut() -> io::Result<Option<Num
             match &header {
                 Some(header) => {
                     let written = cells.and_then(|cells| row(header, cells));
-                    return Ok(Some((item.line, written.and_then(Written::read))));
+                    return Ok(Some((item.line, written.and_then(|written| written.read(channel)))));
                 }
-                None => match cells.and_then(|cells| columns(&cells)) {
+                None => match cells.and_then(|cells| columns(&cells, channel.is_some())) {
                     Ok(columns) => header = Some(columns),
                     Err(why) => {
                         // Without a header no line means anything.
@@ -104,7 +121,7 @@ enum Column {
 pub(super) const COLUMNS: [&str; 7] =
     ["device_id", "channel", "token", "platform", "maker", "user_id", "registered_at"];
 
-fn columns(cells: &[String]) -> Result<Vec<Column>, String> {
+fn columns(cells: &[String], has_channel: bool) -> Result<Vec<Column>, String> {
     let known = [
         Column::DeviceId,
         Column::Channel,
@@ -125,7 +142,7 @@ fn columns(cells: &[String]) -> Result<Vec<Column>, String> {
         }
         columns.push(column);
     }
-    if !(columns.contains(&Column::Channel) && columns.contains(&Column::Token)) {
+    if !((has_channel || columns.contains(&Column::Channel)) && columns.contains(&Column::Token)) {
         return Err("the header has channel and token at least".to_owned());
     }
     Ok(columns)
@@ -156,12 +173,15 @@ fn row(header: &[Column], cells: Vec<String>) -> Result<Written, String> {
 }
 
 impl Written {
-    fn read(self) -> Result<Line, String> {
-        let vendor: Vendor = self
-            .channel
-            .trim()
-            .parse()
-            .map_err(|_| format!("channel is none of {}", Vendor::ALL.map(Vendor::as_str).join(", ")))?;
+    /// `channel`: where the line names none.
+    fn read(self, channel: Option<Vendor>) -> Result<Line, String> {
+        let named = self.channel.trim();
+        let vendor = match channel.filter(|_| named.is_empty()) {
+            Some(channel) => channel,
+            None => named
+                .parse()
+                .map_err(|_| format!("channel is none of {}", Vendor::ALL.map(Vendor::as_str).join(", ")))?,
+        };
         let token = match self.token {
             Value::String(token) => token,
             subscription @ Value::Object(_) if vendor == Vendor::WebPush => subscription.to_string(),
@@ -230,7 +250,8 @@ mod tests {
         let texts = |lines: Vec<(u64, Result<String, String>)>| {
             lines.into_iter().map(|(_, line)| line.unwrap()).collect::<Vec<_>>()
         };
-        let (csv, ndjson) = (texts(all(of_csv(csv.as_bytes()))), texts(all(of_ndjson(ndjson.as_bytes()))));
+        let (csv, ndjson) =
+            (texts(all(of_csv(csv.as_bytes(), None))), texts(all(of_ndjson(ndjson.as_bytes(), None))));
         assert_eq!(csv, ndjson);
         assert!(csv[1].contains("Web"), "its platform is the channel's: {csv:?}");
     }
@@ -241,13 +262,28 @@ mod tests {
                       {\"channel\":\"fcm\",\"token\":\"planted\\n\"}\n{\"channel\":\"fcm\",\"tokn\":\"planted\"}\n\
                       {\"channel\":\"fcm\",\"token\":7,\"maker\":\"planted\"}\n\"planted\n{\"channel\":\"fcm\"}\n\
                       {\"channel\":\"fcm\",\"token\":\"planted\",\"platform\":\"planted\"}\n";
-        let lines = all(of_ndjson(ndjson.as_bytes()));
+        let lines = all(of_ndjson(ndjson.as_bytes(), None));
         let bad: Vec<_> = lines.iter().filter(|(_, line)| line.is_err()).map(|(number, _)| *number).collect();
         assert_eq!((lines.len(), bad), (8, vec![2, 3, 4, 5, 6, 7, 8]), "{lines:?}");
         assert!(lines.iter().filter_map(|(_, line)| line.as_ref().err()).all(|why| !why.contains("planted")));
         for header in ["token,device_id\na,b\n", "channel,token,age\n", "channel,token,token\n"] {
-            let lines = all(of_csv(header.as_bytes()));
+            let lines = all(of_csv(header.as_bytes(), None));
             assert!(lines.len() == 1 && lines[0].1.is_err(), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_file_of_one_channel_need_not_name_it() {
+        let apns = Some(Vendor::Apns);
+        let tokens = |lines: Vec<(u64, Result<String, String>)>| {
+            lines.into_iter().map(|(_, line)| line.unwrap()).collect::<Vec<_>>()
+        };
+        let lines = tokens(all(of_lines("aa\r\n\nbb\n".as_bytes(), Vendor::Apns)));
+        assert_eq!(lines.len(), 2);
+        let ndjson = "{\"token\":\"aa\"}\n{\"token\":\"bb\",\"channel\":\"apns\"}\n";
+        assert_eq!(tokens(all(of_ndjson(ndjson.as_bytes(), apns))), lines);
+        assert_eq!(tokens(all(of_csv("token\naa\nbb\n".as_bytes(), apns))), lines);
+        let named = tokens(all(of_csv("token,channel\ncc,fcm\n".as_bytes(), apns)));
+        assert!(named[0].contains("fcm"), "a line's own word goes first: {named:?}");
     }
 }

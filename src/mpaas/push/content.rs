@@ -132,8 +132,17 @@ pub(super) fn dress(content: &mut Content, form: &Form) -> Result<(), Failure> {
         }
         look.channel_id = Some(channel.to_owned());
     }
+    if look.style != Style::Rich {
+        // The contract's style 2 alone shows them.
+        (look.icon_url, look.image_url) = (None, None);
+    }
     content.look = (look != Look::default()).then_some(look);
     Ok(())
+}
+
+/// Whether icon and image are shown.
+pub(super) fn is_rich(content: &Content) -> bool {
+    content.look.as_ref().is_some_and(|look| look.style == Style::Rich)
 }
 
 pub(in crate::mpaas) const fn style(number: i64) -> Style {
@@ -226,6 +235,9 @@ mod tests {
         assert_eq!((look.style, look.action), (Style::Rich, TapAction::App));
         assert_eq!(look.icon_url.as_deref(), Some("https://i"));
         assert_eq!(look.channel_id.as_deref(), Some("news"));
+        let mut plain = Content::default();
+        dress(&mut plain, &form("ImageUrls={\"defaultUrl\":\"https://i\"}")).unwrap();
+        assert_eq!(plain.look, None, "an image is a rich message's");
         for wrong in ["Silent=2", "PushStyle=3", "PushAction=2", "IconUrls=x", "ImageUrls={\"defaultUrl\":1}"]
         {
             let refused = dress(&mut Content::default(), &form(wrong)).unwrap_err();

@@ -4,10 +4,12 @@
 //!  form ─▶ Shared (validity, look, options) + Words + Recipients ─▶ Order ─▶ now, or a schedule
 //! ```
 
+mod activity;
 mod broadcast;
 mod content;
 mod options;
 mod targets;
+mod vendors;
 
 use carillon_actors::engine::Outcome;
 use carillon_actors::model::{App, PushType};
@@ -23,7 +25,9 @@ use super::fault::{Fault, Kind};
 use super::form::plain;
 use super::result::{Code, Failure};
 use super::schedules;
+pub(super) use activity::keep as keep_activity;
 pub(super) use content::{action, default_url, style};
+use targets::Delivery;
 
 /// Longest name of a task, in bytes.
 const NAME_BYTES_MAX: usize = 256;
@@ -31,34 +35,43 @@ const NAME_BYTES_MAX: usize = 256;
 /// When a queue that is full may have room again.
 const QUEUE_FULL_MS: u64 = 1_000;
 
+/// Kinds of target of one message; of a task; live activities, 5 and 6, are each told alone.
+const ALONE: [i64; 6] = [1, 2, 3, 5, 6, 7];
+const MANY: [i64; 4] = [1, 2, 3, 7];
+
 pub(super) async fn simple(call: Call) -> Result<Done, Refused> {
-    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let delivery = targets::delivery(&call.form, &ALONE)?;
+    activity::possible(&call, delivery)?;
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let content = content::own(&call.form)?;
     let repeat = repeat_of_all(call.app, "simple", &recipients);
-    let order = order(&call, PushType::Single, None, content, Values::new(), Recipients::Each(recipients))?;
+    let words = Words { template: None, content, values: Values::new() };
+    let order = order(&call, PushType::Single, words, Recipients::Each(recipients), delivery)?;
+    let order = activity::addressed(&call, order, delivery).await?;
     carry_out(call, order, repeat).await
 }
 
 pub(super) async fn template(call: Call) -> Result<Done, Refused> {
-    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let delivery = targets::delivery(&call.form, &ALONE)?;
+    activity::possible(&call, delivery)?;
     let recipients = targets::msg_keys(&call.form, delivery)?;
     let (name, content) = content::of_template(&call)?;
     let values = content::values(&call.form)?;
     let repeat = repeat_of_all(call.app, "template", &recipients);
-    let recipients = Recipients::Each(recipients);
-    let order = order(&call, PushType::Template, Some(name), content, values, recipients)?;
+    let words = Words { template: Some(name), content, values };
+    let order = order(&call, PushType::Template, words, Recipients::Each(recipients), delivery)?;
+    let order = activity::addressed(&call, order, delivery).await?;
     carry_out(call, order, repeat).await
 }
 
 pub(super) async fn multiple(call: Call) -> Result<Done, Refused> {
-    let delivery = targets::delivery(&call.form, &[1, 2, 3, 7])?;
+    let delivery = targets::delivery(&call.form, &MANY)?;
     let (name, content) = content::of_template(&call)?;
     let extended = content::extended(&call.form)?;
     let recipients = targets::list(&call.form, delivery, &extended)?;
     let repeat = repeat_of_all(call.app, "multiple", &recipients);
-    let recipients = Recipients::Each(recipients);
-    let order = order(&call, PushType::Multiple, Some(name), content, Values::new(), recipients)?;
+    let words = Words { template: Some(name), content, values: Values::new() };
+    let order = order(&call, PushType::Multiple, words, Recipients::Each(recipients), delivery)?;
     carry_out(call, order, repeat).await
 }
 
@@ -68,20 +81,29 @@ pub(super) async fn broadcast(call: Call) -> Result<Done, Refused> {
     let repeat = repeat(call.app, "broadcast", key.as_bytes());
     let (name, content) = content::of_template(&call)?;
     let values = content::values(&call.form)?;
+    let words = Words { template: Some(name), content, values };
     let audience = Recipients::Audience(audience);
-    let order = order(&call, PushType::Broadcast, Some(name), content, values, audience)?;
+    let order = order(&call, PushType::Broadcast, words, audience, Delivery::Device)?;
     carry_out(call, order, repeat).await
+}
+
+/// What is said: a call's own, or a template's with values of the call.
+struct Words {
+    /// The template's name.
+    template: Option<String>,
+    content: Content,
+    values: Values,
 }
 
 /// What all four have in common, checked; the order as a whole too, each recipient's words included.
 fn order(
     call: &Call,
     push_type: PushType,
-    template: Option<String>,
-    mut content: Content,
-    values: Values,
+    words: Words,
     to: Recipients,
+    delivery: Delivery,
 ) -> Result<Order, Failure> {
+    let Words { template, mut content, values } = words;
     let (form, settings) = (&call.form, &call.state.mpaas);
     if !call.state.engine.settings(call.app).push_api.enabled {
         return Err(Code::ApiSwitchNotOpen.into());
@@ -100,7 +122,8 @@ fn order(
     if !extended.common.is_empty() {
         content.data = Some(content::data(&extended.common));
     }
-    content.options = options::kept(form, &extended, content.options.as_deref())?;
+    let (of_template, is_rich) = (content.options.as_deref(), content::is_rich(&content));
+    content.options = Some(options::kept(form, &extended, of_template, is_rich, delivery)?);
     let order = Order {
         name,
         push_type,

@@ -23,19 +23,27 @@ const KEY_BYTES_MAX: usize = 256;
 pub(super) enum Delivery {
     Device,
     User,
+    /// A Live Activity, by its push token.
+    ActivityToken,
+    /// The same, by the id under which its token was reported.
+    Activity,
 }
 
-/// 5 and 6 are live activities, which need a phone maker's channel.
+impl Delivery {
+    pub(super) const fn is_activity(self) -> bool {
+        matches!(self, Self::ActivityToken | Self::Activity)
+    }
+}
+
 pub(super) fn delivery(form: &Form, of: &[i64]) -> Result<Delivery, Failure> {
     let refused =
         |given: &str| Code::DeliveryTypeNotSupported.because(format!("{given}; it may be one of {of:?}"));
     match form.int("DeliveryType").map_err(|_| refused("no integer"))? {
-        Some(3) if of.contains(&3) => Ok(Delivery::User),
-        Some(kind) if of.contains(&kind) => Ok(Delivery::Device),
-        Some(kind @ (5 | 6)) => {
-            Err(refused(&format!("{kind} is a live activity, which needs a phone maker's channel")))
-        }
-        Some(kind) => Err(refused(&kind.to_string())),
+        Some(kind) if !of.contains(&kind) => Err(refused(&kind.to_string())),
+        Some(3) => Ok(Delivery::User),
+        Some(5) => Ok(Delivery::ActivityToken),
+        Some(6) => Ok(Delivery::Activity),
+        Some(_) => Ok(Delivery::Device),
         None => Err(refused("DeliveryType is missing")),
     }
 }
@@ -43,8 +51,10 @@ pub(super) fn delivery(form: &Form, of: &[i64]) -> Result<Delivery, Failure> {
 fn named(delivery: Delivery, target: &str) -> Result<Named, Failure> {
     let invalid = |error: carillon_sdk::ids::Invalid| Code::InvalidParam.because(format!("target: {error}"));
     match delivery {
-        Delivery::Device => DeviceId::parse(target).map(Named::Device).map_err(invalid),
         Delivery::User => UserId::parse(target).map(Named::User).map_err(invalid),
+        Delivery::Device | Delivery::ActivityToken | Delivery::Activity => {
+            DeviceId::parse(target).map(Named::Device).map_err(invalid)
+        }
     }
 }
 
@@ -126,10 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_type_is_a_device_or_a_user() {
+    fn a_delivery_type_is_a_device_a_user_or_where_they_may_be_an_activity() {
         let of = |text: &str| delivery(&form(text), &[1, 2, 3, 7]).map_err(|failure| failure.code);
         assert_eq!(of("DeliveryType=3"), Ok(Delivery::User));
         assert_eq!(of("DeliveryType=7"), Ok(Delivery::Device));
+        let all = |text: &str| delivery(&form(text), &[1, 2, 3, 5, 6, 7]).unwrap();
+        assert_eq!(all("DeliveryType=5"), Delivery::ActivityToken);
+        assert_eq!(all("DeliveryType=6"), Delivery::Activity);
         for wrong in ["DeliveryType=5", "DeliveryType=4", "DeliveryType=x", ""] {
             assert_eq!(of(wrong), Err(Code::DeliveryTypeNotSupported), "{wrong}");
         }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 
 use super::answers;
-use super::credential::Credential;
+use super::credential::{Credential, Tokens};
 use super::mapping::{self, Content};
 use crate::vendors::{Answer, Call, Fault, Transport};
 
@@ -22,6 +22,7 @@ type Connect = Box<dyn Fn() -> Result<Transport, Invalid> + Send + Sync>;
 
 struct Inner {
     credential: Credential,
+    tokens: Tokens,
     clock: Clock,
     connect: Connect,
     /// With its number: whoever finds it spent puts a new one in its place, once.
@@ -29,16 +30,16 @@ struct Inner {
 }
 
 impl Apns {
-    pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
+    pub(in crate::vendors) fn open(clock: Clock, tokens: Tokens, setup: &Setup) -> Result<Self, Invalid> {
         let owned = setup.clone();
         let identity = Credential::read(setup)?.identity().map(str::to_owned);
-        Self::over(clock, setup, Box::new(move || Transport::http2(&owned, identity.as_deref())))
+        Self::over(clock, tokens, setup, Box::new(move || Transport::http2(&owned, identity.as_deref())))
     }
 
-    fn over(clock: Clock, setup: &Setup, connect: Connect) -> Result<Self, Invalid> {
+    fn over(clock: Clock, tokens: Tokens, setup: &Setup, connect: Connect) -> Result<Self, Invalid> {
         let credential = Credential::read(setup)?;
         let transport = Mutex::new((0, connect()?));
-        Ok(Self(Arc::new(Inner { credential, clock, connect, transport })))
+        Ok(Self(Arc::new(Inner { credential, tokens, clock, connect, transport })))
     }
 }
 
@@ -49,7 +50,7 @@ impl Gateway for Apns {
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {
-        let access = self.0.credential.access(self.0.clock.now());
+        let access = self.0.credential.access(&self.0.tokens, self.0.clock.now());
         Box::pin(std::future::ready(access))
     }
 

@@ -1,8 +1,13 @@
 //! What Apple wants to be shown: a token signed by the team's key, or a certificate.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use carillon_actors::channel::{Access, Class, Invalid, Refused, Scope, Setup};
 use carillon_sdk::{Timestamp, Ttl};
+use parking_lot::Mutex;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::certificate;
 use crate::vendors::given;
@@ -16,15 +21,44 @@ const LIFE: Ttl = Ttl::from_secs(3_600);
 const RENEW: Ttl = Ttl::from_secs(3_000);
 const REST: Ttl = Ttl::from_secs(1_200);
 
+/// Tokens in use, by the key that signed them: Apple counts those of a key, and several apps of one
+/// team have one key.
+#[derive(Clone, Default)]
+pub(in crate::vendors) struct Tokens(Arc<Mutex<HashMap<[u8; 32], Access>>>);
+
+impl Tokens {
+    /// The one there is, while Apple would take no other: but for who had it, and asks again since it
+    /// was refused.
+    fn of(
+        &self,
+        key: [u8; 32],
+        had: Option<&Access>,
+        now: Timestamp,
+        sign: impl FnOnce() -> Result<Access, Refused>,
+    ) -> Result<Access, Refused> {
+        let mut known = self.0.lock();
+        let is_new = |access: &Access| access.not_again_before.is_some_and(|at| now < at);
+        if let Some(access) = known.get(&key).filter(|access| is_new(access) && Some(*access) != had) {
+            return Ok(access.clone());
+        }
+        let access = sign()?;
+        known.retain(|_, access| is_new(access));
+        known.insert(key, access.clone());
+        Ok(access)
+    }
+}
+
 pub(super) struct Credential {
     pub(super) bundle_id: String,
     pub(super) host: String,
     pub(super) offset_ms: i64,
     proof: Proof,
+    /// What it was given last.
+    had: Mutex<Option<Access>>,
 }
 
 enum Proof {
-    Key { signer: Box<Signer>, key_id: String, team_id: String },
+    Key { signer: Box<Signer>, key_id: String, team_id: String, digest: [u8; 32] },
     Certificate { pem: String, ends_at: Timestamp },
 }
 
@@ -43,20 +77,24 @@ impl Credential {
                 })?;
                 Proof::Certificate { pem: pem.to_owned(), ends_at }
             }
-            None => Proof::Key {
-                signer: Box::new(Signer::p256(
-                    given::text(setup, "credential", "key_p8")?,
-                    "/credential/key_p8",
-                )?),
-                key_id: given::text(setup, "credential", "key_id")?.to_owned(),
-                team_id: given::text(setup, "credential", "team_id")?.to_owned(),
-            },
+            None => {
+                let part = |name| given::text(setup, "credential", name);
+                let (key_p8, key_id, team_id) = (part("key_p8")?, part("key_id")?, part("team_id")?);
+                let named = format!("{key_id}\0{team_id}\0{}\0{key_p8}", setup.clock_offset_ms);
+                Proof::Key {
+                    signer: Box::new(Signer::p256(key_p8, "/credential/key_p8")?),
+                    key_id: key_id.to_owned(),
+                    team_id: team_id.to_owned(),
+                    digest: Sha256::digest(named).into(),
+                }
+            }
         };
         Ok(Self {
             bundle_id: given::text(setup, "settings", "bundle_id")?.to_owned(),
             host: given::host(setup, "send", default)?,
             offset_ms: setup.clock_offset_ms,
             proof,
+            had: Mutex::default(),
         })
     }
 
@@ -75,9 +113,17 @@ impl Credential {
         }
     }
 
-    /// A token made now; one of ours for all connections.
-    pub(super) fn access(&self, now: Timestamp) -> Result<Access, Refused> {
-        let Proof::Key { signer, key_id, team_id } = &self.proof else { return Ok(Access::none()) };
+    /// A token of the key; one for all connections, and for all apps that have this key.
+    pub(super) fn access(&self, tokens: &Tokens, now: Timestamp) -> Result<Access, Refused> {
+        let Proof::Key { digest, .. } = &self.proof else { return Ok(Access::none()) };
+        let mut had = self.had.lock();
+        let access = tokens.of(*digest, had.as_ref(), now, || self.signed(now))?;
+        *had = Some(access.clone());
+        Ok(access)
+    }
+
+    fn signed(&self, now: Timestamp) -> Result<Access, Refused> {
+        let Proof::Key { signer, key_id, team_id, .. } = &self.proof else { return Ok(Access::none()) };
         let issued = given::theirs(now, self.offset_ms).as_secs();
         let header = json!({"alg": "ES256", "kid": key_id});
         let token = signer.sign(&header, &json!({"iss": team_id, "iat": issued})).map_err(|unsigned| {
@@ -118,7 +164,7 @@ pub(super) mod tests {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let setup = Setup { clock_offset_ms: -5_000, ..setup(&pair.serialize_pem()) };
         let now = Timestamp::from_millis(1_764_000_000_000);
-        let access = Credential::read(&setup).unwrap().access(now).unwrap();
+        let access = Credential::read(&setup).unwrap().access(&Tokens::default(), now).unwrap();
         let parts: Vec<_> = access.token().split('.').collect();
         let json =
             |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
@@ -134,6 +180,29 @@ pub(super) mod tests {
         assert_eq!(minutes(access.renew_at), 50);
         assert_eq!(minutes(access.ends_at), 60);
         assert_eq!(minutes(access.not_again_before), 20);
+    }
+
+    #[test]
+    fn apps_of_one_key_have_one_token_for_as_long_as_apple_takes_no_other() {
+        let pem = || rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap().serialize_pem();
+        let (one, other) = (pem(), pem());
+        let tokens = Tokens::default();
+        let token = |key: &str, minutes: u64| {
+            let now = Timestamp::from_millis(1_764_000_000_000) + Ttl::from_secs(60 * minutes);
+            let access = Credential::read(&setup(key)).unwrap().access(&tokens, now).unwrap();
+            access.token().to_owned()
+        };
+        let first = token(&one, 0);
+        assert_eq!(token(&one, 19), first, "another app of that key");
+        assert_ne!(token(&other, 19), first, "another key's");
+        let second = token(&one, 20);
+        assert_ne!(second, first);
+        assert_eq!(token(&one, 39), second);
+        let asking = Credential::read(&setup(&one)).unwrap();
+        let now = Timestamp::from_millis(1_764_000_000_000) + Ttl::from_secs(60 * 39);
+        let before = asking.access(&tokens, now).unwrap();
+        assert_eq!(before.token(), second);
+        assert_ne!(asking.access(&tokens, now).unwrap(), before, "who asks again was refused with it");
     }
 
     #[test]

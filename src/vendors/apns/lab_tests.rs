@@ -10,7 +10,7 @@ use crate::vendors::transport::line::{Line, fate};
 
 fn apns(line: &Line) -> Apns {
     let (clock, lines) = (line.world().clock.clone(), line.clone());
-    Apns::over(clock, &line.setup(), Box::new(move || Ok(lines.open()))).unwrap()
+    Apns::over(clock, Tokens::default(), &line.setup(), Box::new(move || Ok(lines.open()))).unwrap()
 }
 
 #[tokio::test]
@@ -72,7 +72,8 @@ async fn a_connection_of_another_key_is_left_for_a_new_one() {
     let taken_over = Mutex::new(Some(first.0.transport.lock().1.clone()));
     let lines = line.clone();
     let connect = move || Ok(taken_over.lock().take().unwrap_or_else(|| lines.open()));
-    let second = Apns::over(line.world().clock.clone(), &setup, Box::new(connect)).unwrap();
+    let second =
+        Apns::over(line.world().clock.clone(), Tokens::default(), &setup, Box::new(connect)).unwrap();
     let access = second.authorize().await.unwrap();
     assert_eq!(fate(&second, &access, "ok-2").await.0, None);
     assert_eq!(second.0.transport.lock().0, 1, "one new connection");
@@ -108,9 +109,11 @@ async fn a_certificate_stands_in_for_a_token_and_says_when_it_ends() {
     let leaf = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
     let line = Line::to(simulator).showing(leaf);
     let setup = Setup { credential, settings, ..line.setup() };
-    Apns::open(line.world().clock.clone(), &setup).unwrap();
+    Apns::open(line.world().clock.clone(), Tokens::default(), &setup).unwrap();
     let lines = line.clone();
-    let apns = Apns::over(line.world().clock.clone(), &setup, Box::new(move || Ok(lines.open()))).unwrap();
+    let apns =
+        Apns::over(line.world().clock.clone(), Tokens::default(), &setup, Box::new(move || Ok(lines.open())))
+            .unwrap();
     let access = apns.authorize().await.unwrap();
     assert_eq!(access, Access::none());
     assert_eq!(fate(&apns, &access, "ok-1").await.0, None);

@@ -1,7 +1,7 @@
 //! Our message in Apple's words: headers and payload of one request. "Generating a remote
 //! notification" and "Starting and updating Live Activities" are the documents.
 
-use carillon_actors::channel::{Activity, Options, Parcel, Refused};
+use carillon_actors::channel::{Activity, Parcel, Refused};
 use carillon_actors::model::Message;
 use carillon_sdk::vendor::{Category, Level};
 use carillon_sdk::wire::Lane;
@@ -56,13 +56,13 @@ pub(super) fn content(parcel: &Parcel, bundle_id: &str, offset_ms: i64) -> Resul
         None => Kind::Alert,
     };
     let mut degraded = lost(parcel);
-    let mut root = custom(message, transparent, &mut degraded);
+    let mut root = custom(parcel, transparent, &mut degraded);
     let aps = match &options.live_activity {
         Some(activity) => {
             let accepted_at = given::theirs(message.accepted_at, offset_ms);
             self::activity(message, activity, accepted_at, &mut degraded)?
         }
-        None if kind == Kind::Alert => notification(message, options)?,
+        None if kind == Kind::Alert => notification(parcel)?,
         None if kind == Kind::Background => json!({"content-available": 1}),
         None => json!({}),
     };
@@ -128,10 +128,11 @@ fn headers(parcel: &Parcel, kind: Kind, bundle_id: &str, offset_ms: i64) -> Vec<
 
 /// What stands at the root beside `aps`.
 fn custom(
-    message: &Message,
+    parcel: &Parcel,
     transparent: Option<&Value>,
     degraded: &mut Vec<&'static str>,
 ) -> Map<String, Value> {
+    let message = &*parcel.message;
     let mut root = content::data(message);
     match transparent {
         None => {}
@@ -145,14 +146,15 @@ fn custom(
     if let Some(uri) = &message.uri {
         root.entry("uri").or_insert_with(|| json!(uri));
     }
-    if let Some(image) = message.look.as_ref().and_then(|look| look.image_url.as_ref()) {
+    if let Some(image) = content::image(parcel, Vendor::Apns) {
         root.entry("image_url").or_insert_with(|| json!(image));
     }
     root.insert(content::ID.to_owned(), json!(message.id.to_string()));
     root
 }
 
-fn notification(message: &Message, options: &Options) -> Result<Value, Refused> {
+fn notification(parcel: &Parcel) -> Result<Value, Refused> {
+    let (message, options) = (&*parcel.message, &*parcel.options);
     let alert = alert(message, options.subtitle.as_deref());
     if alert.is_empty() && options.badge.is_none() && options.sound.is_none() {
         return Err(given::unfit("nothing_to_show", "an alert needs a title, a body, a badge or a sound"));
@@ -161,7 +163,7 @@ fn notification(message: &Message, options: &Options) -> Result<Value, Refused> 
     if !alert.is_empty() {
         aps.insert("alert".to_owned(), Value::Object(alert));
     }
-    let has_image = message.look.as_ref().is_some_and(|look| look.image_url.is_some());
+    let has_image = content::image(parcel, Vendor::Apns).is_some();
     let level = options.level.map(|level| serde_json::to_value(level).unwrap_or_default());
     let fields = [
         ("badge", options.badge.map(|badge| json!(badge))),

@@ -8,3 +8,4 @@ mod credential;
 mod mapping;
 
 pub(super) use self::call::Apns;
+pub(super) use self::credential::Tokens;

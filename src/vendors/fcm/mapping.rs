@@ -44,7 +44,7 @@ pub(super) fn content(parcel: &Parcel, package: Option<&str>) -> Result<Content,
         if message.title.is_none() && message.body.is_none() {
             return Err(given::unfit("nothing_to_show", "a notification needs a title or a body"));
         }
-        whole.insert("notification".to_owned(), notification(message));
+        whole.insert("notification".to_owned(), notification(parcel));
         android.insert("notification".to_owned(), look(parcel));
     }
     whole.insert("data".to_owned(), Value::Object(data));
@@ -65,8 +65,9 @@ pub(super) fn body(content: &Content, token: &str, is_test: bool) -> Vec<u8> {
     json!({"validate_only": is_test, "message": message}).to_string().into_bytes()
 }
 
-fn notification(message: &Message) -> Value {
-    let image = message.look.as_ref().and_then(|look| look.image_url.as_ref());
+fn notification(parcel: &Parcel) -> Value {
+    let message = &parcel.message;
+    let image = content::image(parcel, Vendor::Fcm);
     object([
         ("title", message.title.as_ref().map(|text| json!(text))),
         ("body", message.body.as_ref().map(|text| json!(text))),

@@ -6,7 +6,7 @@ use carillon_sdk::vendor::Category;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
-use crate::vendors::{pushkit, shown};
+use crate::vendors::{content, pushkit, shown};
 
 const NAMES: [&str; 3] = ["harmonyos", "huawei", "hms"];
 /// For which no right is needed.
@@ -64,7 +64,11 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         (ALERT, json!({"notification": notification(parcel, &category, &mut degraded)?}))
     };
     let has_channel = parcel.message.look.as_ref().is_some_and(|look| look.channel_id.is_some());
-    for (name, is_lost) in [("channel_id", has_channel), ("thread_id", options.thread_id.is_some())] {
+    for (name, is_lost) in [
+        ("channel_id", has_channel),
+        ("thread_id", options.thread_id.is_some()),
+        ("transparent_urgency", options.transparent_urgency.is_some()),
+    ] {
         if is_lost {
             degraded.push(name);
         }
@@ -77,7 +81,7 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
 
 fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str>) -> Result<Value, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let (title, body) = pushkit::texts(parcel)?;
+    let (title, body) = pushkit::texts(parcel, Vendor::HarmonyOs)?;
     let mut shown = json!({
         "category": category,
         "title": title,
@@ -94,7 +98,7 @@ fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str
         // Not `collapseKey`, which has a hundred groups: two keys would share one.
         shown["notifyId"] = json!(shown::number(key));
     }
-    match pushkit::image(parcel) {
+    match content::image(parcel, Vendor::HarmonyOs) {
         Some(url) if url.starts_with("https://") => shown["image"] = json!(url),
         Some(_) => degraded.push("image_url"),
         None => {}

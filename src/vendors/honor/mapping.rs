@@ -5,6 +5,7 @@ use carillon_sdk::Vendor;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
+use crate::vendors::content;
 use crate::vendors::pushkit::{self, Click};
 use crate::vendors::shown;
 
@@ -41,8 +42,12 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         Value::Object(pushkit::data(parcel)).to_string()
     };
     let has_channel = parcel.message.look.as_ref().is_some_and(|look| look.channel_id.is_some());
-    if has_channel {
-        degraded.push("channel_id");
+    for (name, is_lost) in
+        [("channel_id", has_channel), ("transparent_urgency", options.transparent_urgency.is_some())]
+    {
+        if is_lost {
+            degraded.push(name);
+        }
     }
     let body = json!({"data": data, "android": android});
     pushkit::fits(&body)?;
@@ -55,7 +60,7 @@ fn notification(
     degraded: &mut Vec<&'static str>,
 ) -> Result<Value, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let (title, body) = pushkit::texts(parcel)?;
+    let (title, body) = pushkit::texts(parcel, Vendor::Honor)?;
     let importance = pushkit::importance(parcel, &NAMES);
     let mut shown = json!({
         "title": title,
@@ -72,7 +77,7 @@ fn notification(
     if let Some(group) = &options.thread_id {
         shown["group"] = json!(group);
     }
-    match pushkit::image(parcel) {
+    match content::image(parcel, Vendor::Honor) {
         // A marketing message with one is refused (80200050).
         Some(url) if url.starts_with("https://") && importance != "LOW" => shown["image"] = json!(url),
         Some(_) => degraded.push("image_url"),

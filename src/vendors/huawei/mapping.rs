@@ -5,6 +5,7 @@ use carillon_sdk::Vendor;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
+use crate::vendors::content;
 use crate::vendors::pushkit::{self, Click};
 use crate::vendors::shown;
 
@@ -83,7 +84,7 @@ fn notification(
     degraded: &mut Vec<&'static str>,
 ) -> Result<Value, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let (title, body) = pushkit::texts(parcel)?;
+    let (title, body) = pushkit::texts(parcel, Vendor::Huawei)?;
     let mut shown = json!({
         "title": title,
         "body": body,
@@ -97,7 +98,7 @@ fn notification(
     if let Some(key) = message.collapse_key.as_deref().filter(|key| !key.is_empty()) {
         shown["notify_id"] = json!(shown::number(key));
     }
-    match pushkit::image(parcel) {
+    match content::image(parcel, Vendor::Huawei) {
         Some(url) if url.starts_with("https://") => shown["image"] = json!(url),
         Some(_) => degraded.push("image_url"),
         None => {}

@@ -27,7 +27,7 @@ pub(super) struct Content {
 pub(super) fn content(parcel: &Parcel, receipts_url: Option<&str>) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
     let mut degraded = shown::lost(parcel, Vendor::Meizu, &[]);
-    let (title, body) = texts::shown(message, ROOM, texts::scalars, &mut degraded)?;
+    let (title, body) = texts::shown(parcel, Vendor::Meizu, ROOM, texts::scalars, &mut degraded)?;
     let is_quiet = options.level == Some(Level::Passive);
     let mut advance = json!({
         "suspend": 1,

@@ -1,7 +1,7 @@
 //! Our message in OPPO's words: a notification's object, in snake_case, whatever the document's sample
 //! says. Lengths are counted in code points: an emoji is one.
 
-use carillon_actors::channel::{Options, Parcel, Refused};
+use carillon_actors::channel::{Parcel, Refused};
 use carillon_sdk::Vendor;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Conten
     let (message, options) = (&*parcel.message, &*parcel.options);
     let carried = ["subtitle", "badge", "badge_add"];
     let mut degraded = shown::lost(parcel, Vendor::Oppo, &carried);
-    let (title, body) = texts::shown(message, ROOM, texts::scalars, &mut degraded)?;
+    let (title, body) = texts::shown(parcel, Vendor::Oppo, ROOM, texts::scalars, &mut degraded)?;
     let data = Value::Object(shown::data(message)).to_string();
     if data.chars().count() > DATA_MAX {
         return Err(given::unfit("data_too_long", "the data is longer than 4000 characters"));
@@ -79,18 +79,16 @@ pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Conten
         put("badge_operation_type", json!(1));
         put("badge_message_count", json!(add));
     }
-    fields.extend(sort(options, credential, &mut degraded));
+    fields.extend(sort(parcel, credential, &mut degraded));
     Ok(Content { notification: fields, degraded })
 }
 
 /// Channel, category and how much it may disturb: the last only beside a category.
-fn sort(
-    options: &Options,
-    credential: &Credential,
-    degraded: &mut Vec<&'static str>,
-) -> Vec<(String, Value)> {
+fn sort(parcel: &Parcel, credential: &Credential, degraded: &mut Vec<&'static str>) -> Vec<(String, Value)> {
+    let (options, look) = (&*parcel.options, parcel.message.look.as_ref());
     let mut fields = Vec::new();
-    if let Some(channel) = &credential.channel_id {
+    let of_message = look.and_then(|look| look.channel_id.as_ref());
+    if let Some(channel) = of_message.or(credential.channel_id.as_ref()) {
         fields.push(("channel_id".to_owned(), json!(channel)));
     }
     let of_ours = || credential.categories.get(options.category?.as_str()).map(String::as_str);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::credential::Credential;
 use crate::vendors::shown::{self, Tap};
 use crate::vendors::texts::{self, Room};
-use crate::vendors::{content, given};
+use crate::vendors::{content, given, limits};
 
 const ROOM: Room = Room { title: 40, body: 100 };
 const LINK_MAX: usize = 1_024;
@@ -31,8 +31,8 @@ pub(super) struct Content {
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
     let mut degraded = shown::lost(parcel, Vendor::Vivo, &["is_test", "badge_add"]);
-    let length = |text: &str| length(text, credential.counts_wide_twice);
-    let (title, body) = texts::shown(message, ROOM, length, &mut degraded)?;
+    let length = |text: &str| limits::length(text, credential.counts_wide_twice);
+    let (title, body) = texts::shown(parcel, Vendor::Vivo, ROOM, length, &mut degraded)?;
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
     put("appId", json!(credential.app_id));
@@ -147,11 +147,6 @@ const fn usual(category: Category) -> &'static str {
         Category::Subscription | Category::Health => "SUBSCRIPTION",
         Category::Marketing => "MARKETING",
     }
-}
-
-fn length(text: &str, counts_wide_twice: bool) -> usize {
-    let width = |letter: char| if counts_wide_twice && !letter.is_ascii() { 2 } else { 1 };
-    text.chars().map(width).sum()
 }
 
 /// Where receipts go, if vivo takes so long an address; with what they are to say when there is one.

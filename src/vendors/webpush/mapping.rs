@@ -126,7 +126,7 @@ fn plain(parcel: &Parcel) -> Value {
         ("title", shown(&message.title)),
         ("subtitle", shown(&options.subtitle)),
         ("body", shown(&message.body)),
-        ("image", look.and_then(|look| look.image_url.as_ref()).map(|url| json!(url))),
+        ("image", content::image(parcel, Vendor::WebPush).map(|url| json!(url))),
         ("icon", look.and_then(|look| look.icon_url.as_ref()).map(|url| json!(url))),
         ("uri", message.uri.as_ref().map(|uri| json!(uri))),
         ("tag", message.collapse_key.as_ref().map(|key| json!(key))),

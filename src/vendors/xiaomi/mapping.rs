@@ -35,7 +35,7 @@ pub(super) struct Content {
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
     let mut degraded = shown::lost(parcel, Vendor::Xiaomi, &["sound", "vendor_template"]);
-    let (title, body) = texts::shown(message, ROOM, texts::scalars, &mut degraded)?;
+    let (title, body) = texts::shown(parcel, Vendor::Xiaomi, ROOM, texts::scalars, &mut degraded)?;
     let data = shown::data(message);
     let payload = Value::Object(data.clone()).to_string();
     if payload.chars().count() > PAYLOAD_MAX {

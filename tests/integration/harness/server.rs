@@ -36,6 +36,8 @@ pub(crate) struct Server {
     child: Child,
     data: TempDir,
     settings: Vec<(String, String)>,
+    /// With the sample devices and the simulated vendors of a first evening.
+    samples: bool,
     /// Where all that it logs goes, when a test wants to read it.
     log: Option<NamedTempFile>,
 }
@@ -48,7 +50,7 @@ impl Server {
 
     /// A fresh server of whose log, at its most talkative, nothing is lost.
     pub(crate) async fn start_logging() -> Self {
-        Self::begin(&[], Some(NamedTempFile::new().unwrap())).await
+        Self::begin(&[], false, Some(NamedTempFile::new().unwrap())).await
     }
 
     /// All that it logged so far.
@@ -58,17 +60,22 @@ impl Server {
 
     /// The same with environment variables, such as `("CARILLON_LIMITS_ACK_TIMEOUT", "300ms")`.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, None).await
+        Self::begin(settings, false, None).await
     }
 
-    async fn begin(settings: &[(&str, &str)], log: Option<NamedTempFile>) -> Self {
+    /// What a newcomer starts: with sample devices, and ten vendors simulated.
+    pub(crate) async fn start_with_samples() -> Self {
+        Self::begin(&[], true, None).await
+    }
+
+    async fn begin(settings: &[(&str, &str)], samples: bool, log: Option<NamedTempFile>) -> Self {
         let data = TempDir::with_prefix("carillon-test-").unwrap();
         let settings: Vec<_> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (child, line) = launch(&data, &settings, log.as_ref()).await;
+        let (child, line) = launch(&data, &settings, samples, log.as_ref()).await;
         let ready =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the ready line {line}"));
-        Self { ready, line, child, data, settings, log }
+        Self { ready, line, child, data, settings, samples, log }
     }
 
     /// The demo app with its key.
@@ -102,7 +109,7 @@ impl Server {
 
     /// Starts again on the same data, on other ports. It must have ended before.
     pub(crate) async fn start_again(&mut self) {
-        let (child, line) = launch(&self.data, &self.settings, self.log.as_ref()).await;
+        let (child, line) = launch(&self.data, &self.settings, self.samples, self.log.as_ref()).await;
         self.ready = serde_json::from_str(&line).unwrap();
         self.line = line;
         self.child = child;
@@ -153,6 +160,7 @@ impl Drop for Server {
 async fn launch(
     data: &TempDir,
     settings: &[(String, String)],
+    samples: bool,
     log: Option<&NamedTempFile>,
 ) -> (Child, String) {
     let level = std::env::var("TEST_LOG").unwrap_or_else(|_| "error".to_owned());
@@ -161,8 +169,9 @@ async fn launch(
         None => (level, Stdio::inherit()),
     };
     let mut child = Command::new(env!("CARGO_BIN_EXE_carillon"))
-        .args(["dev", "--json", "--ephemeral-ports", "--no-samples", "--data"])
+        .args(["dev", "--json", "--ephemeral-ports", "--data"])
         .arg(data.path())
+        .args((!samples).then_some("--no-samples"))
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .env("CARILLON_LOG_LEVEL", level)
         .stdin(Stdio::null())

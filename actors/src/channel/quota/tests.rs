@@ -102,9 +102,23 @@ fn an_owner_raises_and_lifts_limits_by_name() {
 
 #[test]
 fn a_message_is_of_the_sort_as_which_its_vendor_counts_it() {
-    use Vendor::{Honor, Huawei, Oppo, Vivo, Xiaomi};
+    use Vendor::{HarmonyOs, Honor, Huawei, Oppo, Vivo, Xiaomi};
+    let word = |vendor: &str, word: &str| json!({"third_channel_category": {vendor: word}});
     for (vendor, options, expected) in [
         (Huawei, json!({}), Sort::Marketing),
+        (Huawei, word("huawei", "EXPRESS"), Sort::Service),
+        (Huawei, word("hms", "8"), Sort::Service),
+        (Huawei, word("hms", "14"), Sort::Marketing),
+        (
+            Huawei,
+            json!({"third_channel_category": {"huawei": "MARKETING"}, "notify_level": {"huawei": 2}}),
+            Sort::Marketing,
+        ),
+        (HarmonyOs, word("harmonyos", "MAIL"), Sort::Service),
+        (HarmonyOs, word("vivo", "IM"), Sort::Marketing),
+        (Vivo, word("vivo", "IM"), Sort::Service),
+        (Vivo, word("vivo", "news"), Sort::Marketing),
+        (Honor, json!({"notify_level": {"honor": "NORMAL"}}), Sort::Service),
         (Huawei, json!({"is_test": true, "category": "im"}), Sort::Test),
         (Huawei, json!({"notify_level": {"hms": "2"}}), Sort::Service),
         (Huawei, json!({"notify_level": {"hms": 2}, "category": "marketing"}), Sort::Marketing),

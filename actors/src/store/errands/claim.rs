@@ -100,16 +100,16 @@ impl Partition {
         let app = people.app;
         let stored = keys::errand(app, key);
         let Some(place) = self.pending.carriable(&self.rows, key.owner, key.seq, key.device)? else {
-            work.batch.delete(stored);
+            self.outs.drop_row(stored, &mut work.batch);
             return Ok(None);
         };
         // The sweep gives the verdict; or another errand of the place has it in hand.
         if row.expires_at <= work.now || self.outs.has_place(key.owner, key.seq, key.device) {
-            work.batch.delete(stored);
+            self.outs.drop_row(stored, &mut work.batch);
             return Ok(None);
         }
         let Some(bytes) = self.rows.get(&keys::message(row.expires_at, key.seq))? else {
-            work.batch.delete(stored);
+            self.outs.drop_row(stored, &mut work.batch);
             return Ok(None);
         };
         let message = decode::<MessageRow>(&bytes)?.message;
@@ -118,7 +118,7 @@ impl Partition {
         let is_carried =
             carrier == Some(key.vendor) && self.shared.roads_of(app).is_some_and(|of| of.has(key.vendor));
         if unbound || !is_carried {
-            work.batch.delete(stored);
+            self.outs.drop_row(stored, &mut work.batch);
             self.reroute(people, key, place, message, unbound, work);
             return Ok(None);
         }
@@ -127,7 +127,7 @@ impl Partition {
         if let (Some(waits_ms), false) = (row.waits_ms, is_held)
             && self.shared.sessions.get(device).is_some()
         {
-            work.batch.delete(stored);
+            self.outs.drop_row(stored, &mut work.batch);
             let due = work.now + Ttl::from_millis(waits_ms);
             put(work, app, &ErrandKey { due, ..*key }, row);
             return Ok(None);

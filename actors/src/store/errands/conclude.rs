@@ -35,19 +35,19 @@ impl Partition {
             let Some(people) = self.people(app) else { continue };
             let stored = keys::errand(app, &key);
             let Some(place) = self.pending.carriable(&self.rows, key.owner, key.seq, key.device)? else {
-                work.batch.delete(stored);
+                self.outs.drop_row(stored, &mut work.batch);
                 continue;
             };
             match end {
                 End::Unclaim => work.bells.push((app, key.vendor)),
                 End::Again { at } => {
-                    work.batch.delete(stored);
+                    self.outs.drop_row(stored, &mut work.batch);
                     let attempts = row.attempts.saturating_add(1);
                     let due = at.max(work.now);
                     put(work, app, &ErrandKey { due, ..key }, &ErrandRow { attempts, ..row });
                 }
                 End::HandedOver { vendor_id } => {
-                    work.batch.delete(stored);
+                    self.outs.drop_row(stored, &mut work.batch);
                     let story = Story::of_row(app, &place.2);
                     let device = Device { app, ordinal: key.device };
                     let has_arrived = self.note_handed(device, key.vendor, story, vendor_id.as_deref());
@@ -60,11 +60,11 @@ impl Partition {
                     self.pending.carried(&mut desk, key.owner, place, key.device);
                 }
                 End::Dead { code, .. } => {
-                    work.batch.delete(stored);
+                    self.outs.drop_row(stored, &mut work.batch);
                     self.refused(&people, &key, place, (code, Reason::TokenDead), row.expires_at, work)?;
                 }
                 End::Refused { code } => {
-                    work.batch.delete(stored);
+                    self.outs.drop_row(stored, &mut work.batch);
                     self.refused(&people, &key, place, (code, Reason::VendorRefused), row.expires_at, work)?;
                 }
             }

@@ -8,6 +8,7 @@ use carillon_sdk::{Timestamp, Vendor};
 
 use super::{ErrandKey, ErrandRow};
 use crate::model::{App, Owner, Seq};
+use crate::store::disk::Batch;
 use crate::store::keys::{self, Key};
 use crate::store::log::BulkOuts;
 
@@ -21,6 +22,8 @@ pub(in crate::store) struct Outs {
     last: u64,
     claims: AHashMap<u64, Held>,
     keys: AHashSet<Key>,
+    /// Rows that go with the commit in hand, which a claim of the same commit sees still.
+    going: AHashSet<Key>,
     places: AHashSet<Place>,
     owners: AHashMap<Owner, u32>,
     /// Which life of a channel may claim.
@@ -67,6 +70,12 @@ impl Outs {
         Some(held)
     }
 
+    /// Its row goes with the commit in hand.
+    pub(super) fn drop_row(&mut self, row: Key, batch: &mut Batch) {
+        batch.delete(row.clone());
+        self.going.insert(row);
+    }
+
     /// Its row is where it was, to be found again.
     pub(super) fn find_again(&mut self, held: &Held) {
         let ErrandKey { vendor, is_urgent, due, .. } = held.key;
@@ -96,8 +105,14 @@ impl Outs {
         self.places.contains(&(owner, seq, device))
     }
 
+    /// Whether a row is not to be given out: it is out, or it goes.
     pub(super) fn has_key(&self, key: &[u8]) -> bool {
-        self.keys.contains(key)
+        self.keys.contains(key) || self.going.contains(key)
+    }
+
+    /// The rows that went are gone.
+    pub(in crate::store) fn committed(&mut self) {
+        self.going.clear();
     }
 
     #[must_use]

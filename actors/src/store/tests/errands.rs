@@ -390,3 +390,25 @@ fn a_token_that_was_replaced_meanwhile_is_not_taken_away_and_the_new_one_gets_it
         assert_eq!((again.token.as_str(), again.attempts), ("token-2", 1));
     }
 }
+
+#[test]
+fn what_was_put_off_is_not_given_out_by_a_claim_of_the_same_commit() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        let at = bench.clock.now() + Ttl::from_secs(600);
+        for round in 0..50 {
+            bench.push(Owner::Device(phone));
+            bench.push(Owner::Device(phone));
+            let ids: Vec<_> = claim(&channel).errands.iter().map(|errand| errand.id).collect();
+            // The first commit is under way when the other two come, which then share one.
+            let put_off = |id| channel.conclude(vec![(id, End::Again { at })]);
+            let claim = channel.claim(ErrandLane::Normal, 100);
+            let all = futures_util::future::join3(put_off(ids[0]), put_off(ids[1]), claim);
+            let (first, second, claimed) = wait(all);
+            first.unwrap();
+            second.unwrap();
+            assert!(claimed.unwrap().errands.is_empty(), "round {round}");
+        }
+    }
+}

@@ -56,10 +56,34 @@ impl AppServer {
         file: Bytes,
         skip: bool,
     ) -> Result<TokensImported, Error> {
-        let path = format!("/v1/tokens/import?on_error={}", if skip { "skip" } else { "refuse" });
+        self.import(Some(form), None, file, skip).await
+    }
+
+    /// The same for a file of one channel, whose lines need not name it. Without a form it has a token a
+    /// line and nothing else.
+    pub async fn import_tokens_of(
+        &self,
+        channel: Vendor,
+        form: Option<TokenForm>,
+        file: Bytes,
+        skip: bool,
+    ) -> Result<TokensImported, Error> {
+        self.import(form, Some(channel), file, skip).await
+    }
+
+    async fn import(
+        &self,
+        form: Option<TokenForm>,
+        channel: Option<Vendor>,
+        file: Bytes,
+        skip: bool,
+    ) -> Result<TokensImported, Error> {
+        let of = channel.map(|channel| format!("&channel={channel}")).unwrap_or_default();
+        let path = format!("/v1/tokens/import?on_error={}{of}", if skip { "skip" } else { "refuse" });
         let content_type = match form {
-            TokenForm::Ndjson => "application/x-ndjson",
-            TokenForm::Csv => "text/csv; charset=utf-8",
+            Some(TokenForm::Ndjson) => "application/x-ndjson",
+            Some(TokenForm::Csv) => "text/csv; charset=utf-8",
+            None => "text/plain; charset=utf-8",
         };
         let url = self.url(&path)?;
         let authorization = self.sign(&Method::POST, &url, &file);
