@@ -15,14 +15,18 @@ struct Limit {
     wide_is_two: bool,
 }
 
-/// What is not here is the vendor's own limit, which is as low or lower, or none: iOS cuts by itself.
+/// What is not here has none: iOS cuts by itself. A message of our own face is cut to what its vendor
+/// takes.
 const fn limit(vendor: Vendor) -> Option<Limit> {
     match vendor {
         Vendor::Huawei => Some(Limit { title: 40, body: 1_024, wide_is_two: false }),
         Vendor::Oppo => Some(Limit { title: 32, body: 200, wide_is_two: false }),
         Vendor::Vivo => Some(Limit { title: 40, body: 100, wide_is_two: true }),
         Vendor::Honor | Vendor::HarmonyOs => Some(Limit { title: 60, body: 4_096, wide_is_two: true }),
-        Vendor::Xiaomi | Vendor::Apns | Vendor::Fcm | Vendor::Meizu | Vendor::WebPush => None,
+        // The vendor's own is lower than mPaaS's, or the only one.
+        Vendor::Xiaomi => Some(Limit { title: 49, body: 127, wide_is_two: false }),
+        Vendor::Meizu => Some(Limit { title: 32, body: 100, wide_is_two: false }),
+        Vendor::Apns | Vendor::Fcm | Vendor::WebPush => None,
     }
 }
 
@@ -60,11 +64,13 @@ mod tests {
 
     #[test]
     fn each_vendor_has_its_lengths_and_one_letter_more_is_refused() {
-        use Vendor::{HarmonyOs, Honor, Huawei, Oppo, Vivo};
+        use Vendor::{HarmonyOs, Honor, Huawei, Meizu, Oppo, Vivo, Xiaomi};
         for (vendor, title, body) in [
             (Huawei, "汉".repeat(40), "汉".repeat(1_024)),
             (Huawei, "a".repeat(40), "a".repeat(1_024)),
             (Oppo, "汉".repeat(32), "a".repeat(200)),
+            (Xiaomi, "汉".repeat(49), "a".repeat(127)),
+            (Meizu, "汉".repeat(32), "a".repeat(100)),
             (Vivo, "汉".repeat(20), "汉".repeat(50)),
             (Vivo, "a".repeat(40), "a".repeat(100)),
             (Honor, "汉".repeat(30), "汉".repeat(2_048)),

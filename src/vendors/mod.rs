@@ -21,6 +21,7 @@ mod oppo;
 mod pushkit;
 mod receipts;
 mod shown;
+mod texts;
 mod transport;
 mod vivo;
 mod webpush;

@@ -56,6 +56,15 @@ impl Client {
     }
 }
 
+/// A token of such a life, renewed five minutes before its end; one that does not live so long, halfway.
+pub(super) fn access_of(token: String, life: Ttl, now: Timestamp) -> Access {
+    let before = RENEW_BEFORE.min(Ttl::from_millis(life.as_millis() / 2));
+    let mut access = Access::new(token);
+    access.ends_at = Some(now + life);
+    access.renew_at = Some(now + life - before);
+    access
+}
+
 /// `expires_in` is in seconds, from `now` by our clock: a client that took it for milliseconds asked
 /// for a new one at nearly every call.
 pub(super) fn access(answer: &Answer, now: Timestamp) -> Result<Access, Refused> {
@@ -63,16 +72,7 @@ pub(super) fn access(answer: &Answer, now: Timestamp) -> Result<Access, Refused>
         let given = serde_json::from_slice::<Given>(&answer.body);
         // Nothing was sent yet that could have been taken twice.
         let given = given.map_err(|_| Refused { is_ambiguous: false, ..given::bare(answer.status) })?;
-        let life = Ttl::from_secs(given.expires_in);
-        let before = if life.as_millis() > 2 * RENEW_BEFORE.as_millis() {
-            RENEW_BEFORE
-        } else {
-            Ttl::from_millis(life.as_millis() / 2)
-        };
-        let mut access = Access::new(given.access_token);
-        access.ends_at = Some(now + life);
-        access.renew_at = Some(now + life - before);
-        return Ok(access);
+        return Ok(access_of(given.access_token, Ttl::from_secs(given.expires_in), now));
     }
     let Ok(denied) = serde_json::from_slice::<Denied>(&answer.body) else {
         return Err(given::bare(answer.status).pausing(answer.retry_after()));

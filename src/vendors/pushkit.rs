@@ -5,7 +5,6 @@ use carillon_sdk::Vendor;
 use carillon_sdk::vendor::Category;
 use carillon_sdk::wire::{Lane, Style, TapAction};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use super::{Answer, content, given, limits};
 
@@ -103,12 +102,6 @@ pub(super) fn badge(options: &Options) -> (Option<u32>, Option<u32>) {
 pub(super) fn is_big(parcel: &Parcel) -> bool {
     let look = parcel.message.look.as_ref();
     parcel.options.big_text || look.is_some_and(|look| look.style == Style::BigText)
-}
-
-/// Notifications with one key replace one another on the screen: 31 bits of its hash.
-pub(super) fn notify_id(key: &str) -> u32 {
-    let digest = Sha256::digest(key);
-    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) >> 1
 }
 
 /// Where a tap leads.
@@ -253,11 +246,5 @@ mod tests {
         assert_eq!(of("app://order/7781#top"), intent);
         assert_eq!(of("intent://x#Intent;end"), "intent://x#Intent;end");
         assert_eq!(of("nonsense"), "app");
-    }
-
-    #[test]
-    fn a_notify_id_fits_in_31_bits_and_is_the_same_for_the_same() {
-        assert_eq!(notify_id("order"), notify_id("order"));
-        assert!((0..200).all(|key| notify_id(&key.to_string()) <= i32::MAX as u32));
     }
 }

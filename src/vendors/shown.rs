@@ -1,5 +1,5 @@
-//! What the notifications of Xiaomi, OPPO and vivo have in common: a title and a body that must be
-//! there and fit, a number by which one replaces another, a tap that leads somewhere.
+//! What the notifications of Xiaomi, OPPO, vivo and Meizu have in common: a number by which one
+//! replaces another, a tap that leads somewhere, what has no place, tokens that go in a list.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +9,7 @@ use carillon_sdk::Vendor;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{content, given};
-
-/// Title and body, if the vendor can show them. What is too long is refused here, in the words of the
-/// API: to cut a text in silence is not ours, and the vendor would refuse it too.
-pub(super) fn texts(
-    message: &Message,
-    title_fits: impl Fn(&str) -> bool,
-    body_fits: impl Fn(&str) -> bool,
-) -> Result<(&str, &str), Refused> {
-    if message.revokes.is_some() {
-        return Err(given::unfit("revoke_unsupported", "this vendor takes nothing back"));
-    }
-    if message.silent {
-        return Err(given::unfit("silent_unsupported", "this vendor shows whatever it carries"));
-    }
-    let title = message.title.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let title = title.ok_or_else(|| given::unfit("title_missing", "this vendor wants a title"))?;
-    let body = message.body.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    let body = body.ok_or_else(|| given::unfit("body_missing", "this vendor wants a body"))?;
-    if !title_fits(title) {
-        return Err(given::unfit("title_too_long", "the title is longer than this vendor takes"));
-    }
-    if !body_fits(body) {
-        return Err(given::unfit("body_too_long", "the body is longer than this vendor takes"));
-    }
-    Ok((title, body))
-}
+use super::content;
 
 /// Where a tap leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +56,8 @@ pub(super) fn lost(parcel: &Parcel, vendor: Vendor, carried: &[&str]) -> Vec<&'s
     let (message, options) = (&parcel.message, &parcel.options);
     let look = message.look.as_ref();
     [
-        ("image", content::image(parcel, vendor).is_some()),
-        ("icon", look.is_some_and(|look| look.icon_url.is_some())),
+        ("image_url", content::image(parcel, vendor).is_some()),
+        ("icon_url", look.is_some_and(|look| look.icon_url.is_some())),
         ("subtitle", options.subtitle.is_some()),
         ("badge", options.badge.is_some()),
         ("badge_add", options.badge_add.is_some()),
@@ -125,26 +99,6 @@ pub(super) async fn each_well_formed<Sending: Future<Output = Vec<Outcome>>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vendors::content::tests::parcel;
-
-    #[test]
-    fn what_a_vendor_would_refuse_is_refused_with_a_reason_and_not_cut() {
-        let code = |change: fn(&mut Message)| {
-            let parcel = parcel("t", &Value::Null, change);
-            let of = |max: usize| move |text: &str| text.chars().count() <= max;
-            texts(&parcel.message, of(4), of(10)).map_err(|refused| (refused.class, refused.code)).err()
-        };
-        assert_eq!(code(|_| {}), None);
-        for (change, expected) in [
-            ((|message| message.title = Some("Paid!".to_owned())) as fn(&mut Message), "title_too_long"),
-            (|message| message.body = Some("汉".repeat(11)), "body_too_long"),
-            (|message| message.title = None, "title_missing"),
-            (|message| message.body = Some(" ".to_owned()), "body_missing"),
-            (|message| message.silent = true, "silent_unsupported"),
-        ] {
-            assert_eq!(code(change), Some((Class::Perm, expected.to_owned())));
-        }
-    }
 
     #[test]
     fn a_token_cannot_smuggle_another_into_a_list() {

@@ -3,12 +3,14 @@
 #[cfg(test)]
 pub(super) mod line;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_actors::channel::{Class, Invalid, Refused, Scope, Setup};
+use carillon_actors::channel::{Class, Invalid, Pause, Refused, Scope, Setup};
+use carillon_sdk::Ttl;
 use carillon_sdk::client::{Trust, tls};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method};
@@ -25,6 +27,9 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const PING: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// No vendor's `Retry-After` is believed beyond this: a word too much must not end a channel.
+const RETRY_AFTER_MAX: Ttl = Ttl::from_secs(86_400);
+
 #[derive(Clone)]
 pub struct Transport(Way);
 
@@ -36,7 +41,7 @@ enum Way {
     Line(line::Line),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     pub method: Method,
     pub url: String,
@@ -44,7 +49,7 @@ pub struct Call {
     pub body: Bytes,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     /// Names in lower case.
@@ -157,11 +162,43 @@ impl Answer {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// `Retry-After` in seconds; the form with a date is not used by any vendor.
+    /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3). A date is compared with the
+    /// answer's own: both are of one clock.
     #[must_use]
-    pub fn retry_after(&self) -> Option<carillon_actors::channel::Pause> {
-        let seconds = self.header("retry-after")?.trim().parse().ok()?;
-        Some(carillon_actors::channel::Pause::For(carillon_sdk::Ttl::from_secs(seconds)))
+    pub fn retry_after(&self) -> Option<Pause> {
+        let asked = self.header("retry-after")?.trim();
+        let seconds = asked.parse::<u64>().ok().or_else(|| {
+            let until = http_date(asked)?.duration_since(http_date(self.header("date")?)?);
+            Some(u64::try_from(until.as_secs()).unwrap_or(0))
+        })?;
+        Some(Pause::For(Ttl::from_secs(seconds).min(RETRY_AFTER_MAX)))
+    }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp())
+}
+
+/// Without what must not be in a log: headers and bodies hold secrets, and a path may be a token.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = reqwest::Url::parse(&self.url).map(|url| url.origin().ascii_serialization());
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("origin", &origin.unwrap_or_default())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer may hold an access token.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,5 +243,50 @@ impl Resolve for Guarded {
             let addresses: Addrs = Box::new(found.into_iter());
             Ok(addresses)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let body = Bytes::from_static(br#"{"access_token":"planted-secret"}"#);
+        Answer { status: 503, headers: headers.collect(), body }
+    }
+
+    #[test]
+    fn a_pause_is_in_seconds_or_until_a_date_and_at_most_a_day() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let seconds = |s| Some(Pause::For(Ttl::from_secs(s)));
+        for (asked, expected) in [
+            ("120", seconds(120)),
+            (" 0 ", seconds(0)),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", seconds(120)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
+            ("Sat, 06 Nov 2094 08:49:37 GMT", seconds(86_400)),
+            ("18446744073709551615", seconds(86_400)),
+            ("-1", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(answer(&[date, ("retry-after", asked)]).retry_after(), expected, "{asked}");
+        }
+        let undated = answer(&[("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT")]);
+        assert_eq!(undated.retry_after(), None, "by whose clock?");
+        assert_eq!(answer(&[]).retry_after(), None);
+    }
+
+    #[test]
+    fn neither_a_call_nor_an_answer_shows_a_secret_or_a_token() {
+        let call = Call {
+            method: Method::POST,
+            url: "https://api.push.apple.com/3/device/planted-secret".to_owned(),
+            headers: vec![("authorization", "bearer planted-secret".to_owned())],
+            body: Bytes::from_static(b"client_secret=planted-secret"),
+        };
+        let shown = format!("{call:?} {:?}", answer(&[("x", "planted-secret")]));
+        assert!(!shown.contains("planted-secret") && shown.contains("https://api.push.apple.com"), "{shown}");
     }
 }

@@ -75,28 +75,29 @@ const fn refused(channel: &'static str, field: &'static str, most: usize, unit: 
     Bound { channel, field, most, unit, effect: Effect::Refused }
 }
 
-const fn cut(channel: &'static str, field: &'static str, most: usize) -> Bound {
-    Bound { channel, field, most, unit: Unit::Columns, effect: Effect::Cut }
+const fn cut(channel: &'static str, field: &'static str, most: usize, unit: Unit) -> Bound {
+    Bound { channel, field, most, unit, effect: Effect::Cut }
 }
 
 /// What the vendors publish, as the mPaaS documentation collects it (its page 311229): the whole
 /// message at most 2 KB on every phone; `20 CJK / 40 ASCII` is 40 columns. Our own channel has no
-/// limit but the payload's. A text that a channel refuses is not shown at all; APNs shows what fits.
+/// limit but the payload's. A text that a channel refuses is not shown at all; APNs shows what fits,
+/// and Xiaomi, OPPO and vivo are sent no more than that.
 const BOUNDS: &[Bound] = &[
-    refused("xiaomi", "title", 50, Unit::Chars),
-    refused("xiaomi", "body", 128, Unit::Chars),
+    cut("xiaomi", "title", 50, Unit::Chars),
+    cut("xiaomi", "body", 128, Unit::Chars),
     refused("huawei", "title", 40, Unit::Chars),
     refused("huawei", "body", 1_024, Unit::Chars),
-    refused("oppo", "title", 32, Unit::Chars),
-    refused("oppo", "body", 200, Unit::Chars),
-    refused("vivo", "title", 40, Unit::Columns),
-    refused("vivo", "body", 100, Unit::Columns),
+    cut("oppo", "title", 32, Unit::Chars),
+    cut("oppo", "body", 200, Unit::Chars),
+    cut("vivo", "title", 40, Unit::Columns),
+    cut("vivo", "body", 100, Unit::Columns),
     refused("honor", "title", 60, Unit::Columns),
     refused("honor", "body", 4_096, Unit::Columns),
     refused("harmonyos", "title", 60, Unit::Columns),
     refused("harmonyos", "body", 4_096, Unit::Columns),
-    cut("apns", "title", 40),
-    cut("apns", "body", 110),
+    cut("apns", "title", 40, Unit::Columns),
+    cut("apns", "body", 110, Unit::Columns),
     refused("android", "message", 2_048, Unit::Bytes),
     refused("apns", "message", 2_048, Unit::Bytes),
 ];

@@ -111,6 +111,7 @@ impl Apns {
         match world.fate(VENDOR, &push.token) {
             Fate::Accepted => self.take(world, push, id),
             Fate::Slow(span) => {
+                // The fate says how late.
                 tokio::time::sleep(span).await;
                 self.take(world, push, id)
             }

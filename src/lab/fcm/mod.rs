@@ -84,6 +84,7 @@ async fn deliver(world: &World, message: &Message) -> Reply {
     match world.fate(VENDOR, token) {
         Fate::Accepted => take(world, message),
         Fate::Slow(span) => {
+            // The fate says how late.
             tokio::time::sleep(span).await;
             take(world, message)
         }

@@ -231,3 +231,14 @@ async fn what_is_only_validated_is_not_taken() {
     assert_eq!(bench.ask(asking::post(SEND, &[("authorization", &bearer)], body)).await.0, 200);
     assert!(bench.world.capture.taken(VENDOR).is_empty());
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, status) in [(false, 400), (true, 200)] {
+        let mut bench = bench();
+        bench.world.is_lenient = is_lenient;
+        let access = bench.access().await;
+        let message = json!({"token": "ok-1", "android": {"priority": "high"}});
+        assert_eq!(bench.send(&access, message).await.0, status);
+    }
+}

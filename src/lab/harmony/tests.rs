@@ -174,3 +174,13 @@ async fn fates_and_conditions_are_told_in_the_vendors_words() {
     );
     assert_eq!(status, 503);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, expected) in [(false, "80100003"), (true, "80000000")] {
+        let (harmony, mut world) = (Harmony::default(), world());
+        world.is_lenient = is_lenient;
+        let newer = with(&message(&["ok-1"]), "/pushOptions/newer", 1);
+        assert_eq!(code(&harmony, &world, "0", &newer).await, expected);
+    }
+}

@@ -118,3 +118,17 @@ async fn fates_and_quotas_are_told_in_honors_words() {
     assert_eq!(send(&honor, &world, &message(&["ok-1"])).await.1["code"], 200);
     assert_eq!(send(&honor, &world, &message(&["ok-2"])).await.1["code"], 80_200_047);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, codes) in [(false, [80_100_003; 2]), (true, [200; 2])] {
+        let (honor, mut world) = (Honor::default(), world());
+        world.is_lenient = is_lenient;
+        for ((pointer, value), code) in
+            [("/android/ttl", "0s"), ("/android/newer", "x")].into_iter().zip(codes)
+        {
+            let body = with(&message(&["ok-1"]), pointer, value);
+            assert_eq!(send(&honor, &world, &body).await.1["code"], code, "{pointer}");
+        }
+    }
+}

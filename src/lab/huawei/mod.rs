@@ -1,5 +1,6 @@
 //! Huawei's HMS Push Kit, v1 and v2: a token endpoint and one to send to, partial success told as
-//! JSON inside a string, flow control as HTTP 503.
+//! JSON inside a string, flow control as HTTP 503. A token that begins `unranked-` is one to which the
+//! app may send nothing of high urgency.
 
 mod message;
 #[cfg(test)]
@@ -103,6 +104,10 @@ impl Huawei {
         let ruling = Ruling::draw(world, VENDOR, &content.tokens);
         if let Some(reply) = ruling.before() {
             return reply;
+        }
+        let is_unranked = content.tokens.iter().any(|token| token.starts_with("unranked-"));
+        if is_unranked && content.message["android"]["urgency"] == "HIGH" {
+            return said(200, "80300011", "no permission to send high-priority messages");
         }
         match refused_whole(&ruling) {
             Some(reply) => reply,

@@ -153,3 +153,17 @@ async fn receipts_go_to_the_consoles_address_signed_a_hundred_in_a_post() {
     let expected = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
     assert_eq!(part("value"), expected);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, codes) in [(false, ["80100004", "80100003"]), (true, ["80000000"; 2])] {
+        let (huawei, mut world) = (Huawei::default(), world());
+        world.is_lenient = is_lenient;
+        // Whether it is now or never, and a field of a newer document.
+        let bodies = [("/message/android/ttl", "0s"), ("/message/android/newer", "x")];
+        for ((pointer, value), code) in bodies.into_iter().zip(codes) {
+            let body = with(&message(&["ok-1"]), pointer, value);
+            assert_eq!(send(&huawei, &world, &body).await.1["code"], code, "{pointer}");
+        }
+    }
+}

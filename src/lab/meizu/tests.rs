@@ -107,3 +107,15 @@ async fn a_call_may_be_pointed_elsewhere() {
     let (_, body) = read(&meizu.answer(&world, post(path, &[], form)).await);
     assert_eq!((body["code"].as_str(), world.capture.taken_count()), (Some("200"), 1));
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, code) in [(false, "1005"), (true, "200")] {
+        let (meizu, mut world) = (Meizu::default(), world());
+        world.is_lenient = is_lenient;
+        // The app's own kind of tap, and a part of a newer document.
+        for body in [with(&message(), "/clickTypeInfo/clickType", 3), with(&message(), "/newer", 1)] {
+            assert_eq!(send(&meizu, &world, &["ok-1"], &body).await.1["code"], code, "{body}");
+        }
+    }
+}

@@ -149,7 +149,7 @@ fn number(
 
 /// `[[maker_]region_]32 hex`, of the region this host serves; or one whose fate is scripted.
 pub(super) fn is_registration_id(id: &str) -> bool {
-    if id.starts_with("ok-") || fate_of(id) != Fate::Accepted {
+    if id.starts_with("ok-") || id.starts_with("uncategorised-") || fate_of(id) != Fate::Accepted {
         return true;
     }
     let parts: Vec<&str> = id.split('_').collect();

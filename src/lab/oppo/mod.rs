@@ -121,7 +121,7 @@ impl Oppo {
             return Ok(reply);
         }
         pace(world, 1)?;
-        if let Some(wrong) = told(id, course.fates[0], world.is_lenient) {
+        if let Some(wrong) = told(id, fields, course.fates[0], world.is_lenient) {
             return Err(wrong);
         }
         quota(world, 1)?;
@@ -144,7 +144,7 @@ impl Oppo {
         pace(world, devices)?;
         quota(world, devices)?;
         let items = messages.iter().zip(&course.fates).map(|((id, fields), fate)| {
-            let wrong = told(id, *fate, world.is_lenient);
+            let wrong = told(id, fields, *fate, world.is_lenient);
             let wrong = wrong.or_else(|| check(fields, false, world.is_lenient).err());
             match wrong {
                 Some(wrong) => {
@@ -185,7 +185,7 @@ impl Oppo {
         // What no list of ids can say is said of the call.
         let whole = |fate: &Fate| matches!(fate, Fate::Flaky(_) | Fate::Throttled(_) | Fate::Config);
         if let Some(fate) = course.fates.iter().copied().find(whole) {
-            return Err(told("", fate, true).unwrap_or(Wrong::new(-1, "Service Unavailable")));
+            return Err(told("", &fields, fate, true).unwrap_or(Wrong::new(-1, "Service Unavailable")));
         }
         let devices = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         pace(world, devices)?;
@@ -193,7 +193,7 @@ impl Oppo {
         let task = uuid::Uuid::new_v4().simple().to_string()[..24].to_owned();
         let mut bad: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
         for (id, fate) in ids.iter().zip(&course.fates) {
-            match told(id, *fate, world.is_lenient) {
+            match told(id, &fields, *fate, world.is_lenient) {
                 None => _ = self.hand_over(world, id, &fields, Some((message_id, &task))),
                 // Of a device's day one hears later.
                 Some(wrong) if wrong.code == 33 => {
@@ -266,7 +266,7 @@ fn target(message: &Value) -> Result<(&str, &Map<String, Value>), Wrong> {
 }
 
 /// What is said of one registration id.
-fn told(id: &str, fate: Fate, is_lenient: bool) -> Option<Wrong> {
+fn told(id: &str, fields: &Map<String, Value>, fate: Fate, is_lenient: bool) -> Option<Wrong> {
     let wrong = match fate {
         Fate::Dead => Wrong::new(10_000, "Invalid registration_id"),
         Fate::Bad => Wrong::new(10_001, "Refused by a rule of business"),
@@ -274,6 +274,9 @@ fn told(id: &str, fate: Fate, is_lenient: bool) -> Option<Wrong> {
         Fate::Throttled(_) => Wrong::new(13, "App Call Limited"),
         Fate::Flaky(_) => Wrong::new(-1, "Service Currently Unavailable"),
         Fate::Config => Wrong::new(28, "App Disabled"),
+        _ if id.starts_with("uncategorised-") && fields.contains_key("category") => {
+            Wrong::new(67, "The category is not granted")
+        }
         _ if !is_lenient && !is_registration_id(id) => Wrong::new(10_000, "Invalid registration_id"),
         _ => return None,
     };

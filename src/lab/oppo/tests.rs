@@ -230,3 +230,15 @@ async fn an_answer_that_never_comes_was_taken() {
     assert!(matches!(lab.raw(&path, &fields).await, Reply::Answer { status: 200, .. }));
     assert_eq!(lab.taken(), ["silent-1-x"]);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, is_taken) in [(false, false), (true, true)] {
+        let mut lab = Lab::new();
+        lab.world.is_lenient = is_lenient;
+        // The document's sample is in camelCase, and ids of other makers are seen.
+        for (id, changes) in [("ok-1", json!({"clickActionType": 0})), ("somebody", json!({}))] {
+            assert_eq!(lab.unicast(id, &changes).await["code"] == 0, is_taken, "{id} {changes}");
+        }
+    }
+}

@@ -198,3 +198,14 @@ async fn what_was_taken_and_not_answered_is_not_taken_twice() {
     assert_eq!(lab.post("/message/send", &token, &body).await["result"], 0);
     assert_eq!(lab.taken(), ["cut-1-x"]);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, result) in [(false, 10_150), (true, 0)] {
+        let mut lab = Lab::new();
+        lab.world.is_lenient = is_lenient;
+        let token = lab.token().await;
+        let targeted = content(&json!({"regId": "ok-1"}));
+        assert_eq!(lab.post("/message/saveListPayload", &token, &targeted).await["result"], result);
+    }
+}

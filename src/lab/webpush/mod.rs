@@ -113,6 +113,7 @@ impl WebPush {
         match world.fate(VENDOR, token) {
             Fate::Accepted => take(),
             Fate::Slow(span) => {
+                // The fate says how late.
                 tokio::time::sleep(span).await;
                 take()
             }

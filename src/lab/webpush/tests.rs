@@ -217,3 +217,15 @@ async fn the_world_is_obeyed() {
     }
     assert_eq!(bench.status(bench.asked("ok-1", &[], Vec::new())).await, 201);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    for (is_lenient, status) in [(false, 401), (true, 201)] {
+        let mut bench = bench();
+        bench.world.is_lenient = is_lenient;
+        // A key with padding, as some libraries print it.
+        let vapid = authorization(&bench.push.setup().0, &claims()) + "=";
+        let body = encrypted(&bench.push.subscription("https://x", "ok-1"), b"hi");
+        assert_eq!(bench.status(bench.asked("ok-1", &[("authorization", &vapid)], body)).await, status);
+    }
+}

@@ -194,3 +194,16 @@ async fn an_answer_that_never_comes_was_taken_and_a_page_of_html_was_not() {
     assert!(matches!(lab.post("/v3/message/regid", &fields).await, Reply::Answer { status: 502, .. }));
     assert_eq!(lab.taken().len(), 2);
 }
+
+#[tokio::test]
+async fn the_lenient_one_lets_through_what_the_documents_leave_unsure() {
+    let title = "汉".repeat(50);
+    for (is_lenient, code) in [(false, 10_017), (true, 0)] {
+        let mut lab = Lab::new();
+        lab.world.is_lenient = is_lenient;
+        // "Below 50" or "at most", and the older document's two weeks.
+        for change in [("title", title.as_str()), ("time_to_live", "1209600000")] {
+            assert_eq!(lab.push("ok-1", &[change]).await["code"], code, "{change:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use carillon_actors::channel::{Accepted, Class, Outcome, Refused, Scope};
 use carillon_sdk::Timestamp;
 use serde::Deserialize;
 
+use super::mapping::Kind;
 use crate::vendors::{Answer, given};
 
 const fn of(reason: &'static str, class: Class, scope: Scope) -> (&'static str, Class, Scope) {
@@ -60,7 +61,11 @@ struct Body {
     timestamp: Option<u64>,
 }
 
-pub(super) fn read(answer: &Answer, degraded: Vec<&'static str>) -> Outcome {
+/// That the token is of another kind than the push: of a call sent to a device's, or an activity's
+/// update. It lives, for what it is good for.
+const OTHER_KIND: [&str; 2] = ["DeviceTokenNotForTopic", "BadDeviceToken"];
+
+pub(super) fn read(answer: &Answer, kind: Kind, degraded: Vec<&'static str>) -> Outcome {
     if answer.status == 200 {
         // Who stands between and answers in Apple's place does not know this name.
         return match answer.header("apns-id") {
@@ -73,6 +78,9 @@ pub(super) fn read(answer: &Answer, degraded: Vec<&'static str>) -> Outcome {
     };
     let known = REASONS.iter().find(|(reason, ..)| *reason == body.reason);
     let mut refused = match known {
+        Some(&(reason, ..)) if !kind.is_of_devices() && OTHER_KIND.contains(&reason) => {
+            Refused::new(Class::Perm, Scope::Device, reason)
+        }
         Some(&(reason, class, scope)) => Refused::new(class, scope, reason),
         // Whatever the reason is called: this status is kept for dead tokens.
         None if answer.status == 410 => {
@@ -95,7 +103,8 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Outcome {
         let headers = vec![("apns-id".to_owned(), "id-1".to_owned())];
-        read(&Answer { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) }, vec![])
+        let answer = Answer { status, headers, body: Bytes::copy_from_slice(body.as_bytes()) };
+        read(&answer, Kind::Alert, vec![])
     }
 
     fn refused(status: u16, body: &str) -> Refused {
@@ -108,46 +117,69 @@ mod tests {
     #[test]
     fn every_reason_has_its_class() {
         let expected = [
-            (400, "BadDeviceToken", Class::Unbind),
-            (400, "DeviceTokenNotForTopic", Class::Unbind),
-            (400, "MissingDeviceToken", Class::Perm),
-            (400, "PayloadEmpty", Class::Perm),
-            (400, "BadCollapseId", Class::Perm),
-            (400, "BadExpirationDate", Class::Perm),
-            (400, "BadMessageId", Class::Perm),
-            (400, "BadPriority", Class::Perm),
-            (400, "DuplicateHeaders", Class::Perm),
-            (400, "InvalidPushType", Class::Perm),
-            (400, "MissingPushType", Class::Perm),
-            (400, "BadTopic", Class::Config),
-            (400, "MissingTopic", Class::Config),
-            (400, "TopicDisallowed", Class::Config),
-            (400, "IdleTimeout", Class::Retry),
-            (403, "ExpiredProviderToken", Class::Reauth),
-            (403, "InvalidProviderToken", Class::Config),
-            (403, "MissingProviderToken", Class::Config),
-            (403, "UnrelatedKeyIdInToken", Class::Config),
-            (403, "BadEnvironmentKeyIdInToken", Class::Config),
-            (403, "BadCertificate", Class::Config),
-            (403, "BadCertificateEnvironment", Class::Config),
-            (403, "Forbidden", Class::Config),
-            (404, "BadPath", Class::Perm),
-            (405, "MethodNotAllowed", Class::Perm),
-            (410, "Unregistered", Class::Unbind),
-            (410, "ExpiredToken", Class::Unbind),
-            (413, "PayloadTooLarge", Class::Perm),
-            (429, "TooManyRequests", Class::Throttle),
-            (429, "TooManyProviderTokenUpdates", Class::Retry),
-            (500, "InternalServerError", Class::Retry),
-            (503, "ServiceUnavailable", Class::Retry),
-            (503, "Shutdown", Class::Retry),
+            (400, "BadDeviceToken", Class::Unbind, Scope::Device),
+            (400, "DeviceTokenNotForTopic", Class::Unbind, Scope::Device),
+            (400, "MissingDeviceToken", Class::Perm, Scope::Message),
+            (400, "PayloadEmpty", Class::Perm, Scope::Message),
+            (400, "BadCollapseId", Class::Perm, Scope::Message),
+            (400, "BadExpirationDate", Class::Perm, Scope::Message),
+            (400, "BadMessageId", Class::Perm, Scope::Message),
+            (400, "BadPriority", Class::Perm, Scope::Message),
+            (400, "DuplicateHeaders", Class::Perm, Scope::Message),
+            (400, "InvalidPushType", Class::Perm, Scope::Message),
+            (400, "MissingPushType", Class::Perm, Scope::Message),
+            (400, "BadTopic", Class::Config, Scope::App),
+            (400, "MissingTopic", Class::Config, Scope::App),
+            (400, "TopicDisallowed", Class::Config, Scope::App),
+            (400, "IdleTimeout", Class::Retry, Scope::Connection),
+            (403, "ExpiredProviderToken", Class::Reauth, Scope::App),
+            (403, "InvalidProviderToken", Class::Config, Scope::App),
+            (403, "MissingProviderToken", Class::Config, Scope::App),
+            (403, "UnrelatedKeyIdInToken", Class::Config, Scope::App),
+            (403, "BadEnvironmentKeyIdInToken", Class::Config, Scope::App),
+            (403, "BadCertificate", Class::Config, Scope::App),
+            (403, "BadCertificateEnvironment", Class::Config, Scope::App),
+            (403, "Forbidden", Class::Config, Scope::App),
+            (404, "BadPath", Class::Perm, Scope::Message),
+            (405, "MethodNotAllowed", Class::Perm, Scope::Message),
+            (410, "Unregistered", Class::Unbind, Scope::Device),
+            (410, "ExpiredToken", Class::Unbind, Scope::Device),
+            (413, "PayloadTooLarge", Class::Perm, Scope::Message),
+            (429, "TooManyRequests", Class::Throttle, Scope::Device),
+            (429, "TooManyProviderTokenUpdates", Class::Retry, Scope::App),
+            (500, "InternalServerError", Class::Retry, Scope::Platform),
+            (503, "ServiceUnavailable", Class::Retry, Scope::Platform),
+            (503, "Shutdown", Class::Retry, Scope::Connection),
         ];
         assert_eq!(expected.len(), REASONS.len());
-        for (status, reason, class) in expected {
+        for (status, reason, class, scope) in expected {
             let refused = refused(status, &format!(r#"{{"reason":"{reason}"}}"#));
-            assert_eq!((refused.class, &*refused.code), (class, reason));
+            assert_eq!((refused.class, refused.scope, &*refused.code), (class, scope, reason));
             assert!(!refused.is_unknown);
         }
+    }
+
+    /// A device's token is not dead because an activity, or a call, was sent to it by mistake.
+    #[test]
+    fn a_token_of_another_kind_than_the_push_lives() {
+        let class = |kind, status, reason: &str| {
+            let body = Bytes::from(format!(r#"{{"reason":"{reason}"}}"#));
+            match read(&Answer { status, headers: vec![], body }, kind, vec![]) {
+                Outcome::Refused(refused) => (refused.class, refused.scope),
+                Outcome::Accepted(_) => panic!("accepted"),
+            }
+        };
+        for reason in ["DeviceTokenNotForTopic", "BadDeviceToken"] {
+            for kind in [Kind::LiveActivity, Kind::Call] {
+                assert_eq!(class(kind, 400, reason), (Class::Perm, Scope::Device), "{kind:?} {reason}");
+            }
+            for kind in [Kind::Alert, Kind::Background] {
+                assert_eq!(class(kind, 400, reason), (Class::Unbind, Scope::Device), "{kind:?} {reason}");
+            }
+        }
+        // An activity that is over has a dead token of its own.
+        assert_eq!(class(Kind::LiveActivity, 410, "Unregistered"), (Class::Unbind, Scope::Device));
+        assert_eq!(class(Kind::LiveActivity, 410, "ExpiredToken"), (Class::Unbind, Scope::Device));
     }
 
     #[test]
@@ -177,7 +209,7 @@ mod tests {
     fn what_was_taken_bears_its_id() {
         assert_eq!(answer(200, ""), Outcome::accepted(Some("id-1".to_owned())));
         let portal = Answer { status: 200, headers: vec![], body: Bytes::from_static(b"<html>") };
-        let Outcome::Refused(refused) = read(&portal, vec![]) else { panic!("accepted") };
+        let Outcome::Refused(refused) = read(&portal, Kind::Alert, vec![]) else { panic!("accepted") };
         assert_eq!((refused.class, &*refused.code), (Class::Retry, "garbage"));
     }
 }

@@ -123,7 +123,7 @@ impl Inner {
         };
         let answer: Result<Answer, Fault> = transport.call(call).await;
         match answer {
-            Ok(answer) => answers::read(&answer, content.degraded.clone()),
+            Ok(answer) => answers::read(&answer, content.kind, content.degraded.clone()),
             Err(fault) => Refused::from(fault).into(),
         }
     }

@@ -3,9 +3,9 @@
 
 use carillon_actors::channel::{Activity, Parcel, Refused};
 use carillon_actors::model::Message;
-use carillon_sdk::Vendor;
-use carillon_sdk::vendor::Level;
+use carillon_sdk::vendor::{Category, Level};
 use carillon_sdk::wire::Lane;
+use carillon_sdk::{Timestamp, Vendor};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -13,6 +13,7 @@ use crate::vendors::{content, given};
 
 /// Bytes.
 const PAYLOAD_MAX: usize = 4_096;
+const PAYLOAD_MAX_VOIP: usize = 5_120;
 const COLLAPSE_MAX: usize = 64;
 /// Thirty days: so long Apple keeps one for a device that is away.
 const KEPT_S_MAX: u64 = 2_592_000;
@@ -23,36 +24,66 @@ pub(super) struct Content {
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) payload: Vec<u8>,
     pub(super) degraded: Vec<&'static str>,
+    pub(super) kind: Kind,
 }
 
+/// What is sent, each under a topic of its own. Tokens are of a kind too: a device's, PushKit's for
+/// calls, an activity's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Alert,
     Background,
+    Call,
     LiveActivity,
+}
+
+impl Kind {
+    /// To the token that a device registered with, and to no other.
+    pub(super) const fn is_of_devices(self) -> bool {
+        matches!(self, Self::Alert | Self::Background)
+    }
 }
 
 pub(super) fn content(parcel: &Parcel, bundle_id: &str, offset_ms: i64) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
     let transparent = content::transparent(options, Vendor::Apns);
+    let is_silent = message.silent || transparent.is_some();
     let kind = match &options.live_activity {
         Some(_) => Kind::LiveActivity,
-        None if message.silent || transparent.is_some() => Kind::Background,
+        // The app shows the call itself.
+        None if is_silent && options.category == Some(Category::Voip) => Kind::Call,
+        None if is_silent => Kind::Background,
         None => Kind::Alert,
     };
-    let mut degraded = Vec::new();
+    let mut degraded = lost(parcel);
     let mut root = custom(parcel, transparent, &mut degraded);
     let aps = match &options.live_activity {
-        Some(activity) => self::activity(message, activity, &mut degraded)?,
+        Some(activity) => {
+            let accepted_at = given::theirs(message.accepted_at, offset_ms);
+            self::activity(message, activity, accepted_at, &mut degraded)?
+        }
+        None if kind == Kind::Alert => notification(parcel)?,
         None if kind == Kind::Background => json!({"content-available": 1}),
-        None => notification(parcel)?,
+        None => json!({}),
     };
     root.insert("aps".to_owned(), aps);
     let payload = Value::Object(root).to_string().into_bytes();
-    if payload.len() > PAYLOAD_MAX {
-        return Err(given::unfit("payload_too_large", "Apple takes 4096 bytes"));
+    let max = if kind == Kind::Call { PAYLOAD_MAX_VOIP } else { PAYLOAD_MAX };
+    if payload.len() > max {
+        return Err(given::unfit("payload_too_large", &format!("Apple takes {max} bytes")));
     }
-    Ok(Content { headers: headers(parcel, kind, bundle_id, offset_ms), payload, degraded })
+    Ok(Content { headers: headers(parcel, kind, bundle_id, offset_ms), payload, degraded, kind })
+}
+
+/// What Apple has no word for.
+fn lost(parcel: &Parcel) -> Vec<&'static str> {
+    let (look, options) = (parcel.message.look.as_ref(), &parcel.options);
+    let lost = [
+        ("icon_url", look.is_some_and(|look| look.icon_url.is_some())),
+        ("channel_id", look.is_some_and(|look| look.channel_id.is_some())),
+        ("badge_add", options.badge_add.is_some()),
+    ];
+    lost.into_iter().filter(|(_, is_there)| *is_there).map(|(name, _)| name).collect()
 }
 
 /// The same each time for a message and a token: Apple drops the repeat.
@@ -65,11 +96,13 @@ fn headers(parcel: &Parcel, kind: Kind, bundle_id: &str, offset_ms: i64) -> Vec<
     let (name, suffix) = match kind {
         Kind::Alert => ("alert", ""),
         Kind::Background => ("background", ""),
+        Kind::Call => ("voip", ".voip"),
         Kind::LiveActivity => ("liveactivity", ".push-type.liveactivity"),
     };
     // 5 lets the phone wait for a good moment. A Live Activity has a budget for 10, and none for 5.
     let is_urgent = match kind {
         Kind::Background => false,
+        Kind::Call => true,
         Kind::LiveActivity => message.lane == Lane::High,
         Kind::Alert => message.lane != Lane::Bulk && parcel.options.level != Some(Level::Passive),
     };
@@ -155,6 +188,7 @@ fn alert(message: &Message, subtitle: Option<&str>) -> Map<String, Value> {
 fn activity(
     message: &Message,
     activity: &Activity,
+    accepted_at: Timestamp,
     degraded: &mut Vec<&'static str>,
 ) -> Result<Value, Refused> {
     let event = activity.event.as_deref().unwrap_or("update");
@@ -181,13 +215,15 @@ fn activity(
     }
     let fields = [
         // Apple drops what is older than what it has: the order of acceptance, not of sending.
-        ("timestamp", Some(json!(message.accepted_at.as_secs()))),
+        ("timestamp", Some(json!(accepted_at.as_secs()))),
         ("event", Some(json!(event))),
         ("content-state", Some(state.unwrap_or_else(|| json!({})))),
         ("stale-date", activity.stale_date_s.map(|date| json!(date))),
         ("dismissal-date", activity.dismissal_date_s.filter(|_| event == "end").map(|date| json!(date))),
         ("attributes-type", activity.attributes_type.as_ref().filter(|_| is_start).map(|name| json!(name))),
         ("attributes", activity.attributes.clone().filter(|_| is_start)),
+        // Since iOS 18 the phone gives no token for updates unless it is asked for one.
+        ("input-push-token", is_start.then(|| json!(1))),
         ("alert", (!alert.is_empty()).then_some(Value::Object(alert))),
     ];
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));

@@ -136,7 +136,46 @@ fn a_live_activity_is_updated_ended_and_started() {
         "attributes_type": "Ride", "attributes": {"id": 1}}});
     let aps = mapped(&start, |_| {}).json()["aps"].take();
     assert_eq!((&aps["attributes-type"], &aps["attributes"]), (&json!("Ride"), &json!({"id": 1})));
-    assert_eq!(aps["alert"]["title"], "Paid");
+    assert_eq!((&aps["alert"]["title"], &aps["input-push-token"]), (&json!("Paid"), &json!(1)));
+    // Of two updates the phone shows the one with the later time: Apple's, since another's is ahead of it.
+    let options = json!({"live_activity": {"event": "end"}});
+    let ahead = content(&parcel("t", &options, |_| {}), BUNDLE, 60_000).unwrap();
+    assert_eq!(ahead.json()["aps"]["timestamp"], NOW.as_secs() + 60);
+}
+
+#[test]
+fn a_silent_message_of_a_call_goes_to_pushkit_at_once() {
+    let long = "x".repeat(4_500);
+    let call = mapped(&json!({"category": "voip"}), |message| {
+        message.silent = true;
+        message.data = Some(json!({"caller": long}).to_string());
+    });
+    assert_eq!((&call.json()["aps"], &call.json()["caller"]), (&json!({}), &json!(long)));
+    for (name, value) in
+        [("apns-topic", "com.example.bank.voip"), ("apns-push-type", "voip"), ("apns-priority", "10")]
+    {
+        assert_eq!(call.header(name), Some(value), "{name}");
+    }
+    // With something to show, it is a notification like another.
+    let shown = mapped(&json!({"category": "voip"}), |_| {});
+    assert_eq!(shown.header("apns-push-type"), Some("alert"));
+    let longer = |message: &mut Message| {
+        message.silent = true;
+        message.data = Some(json!({"caller": "x".repeat(5_120)}).to_string());
+    };
+    assert_eq!(refused(&json!({"category": "voip"}), longer), "payload_too_large");
+}
+
+#[test]
+fn what_apple_has_no_word_for_is_said() {
+    let mapped = mapped(&json!({"badge_add": 1}), |message| {
+        message.look = Some(carillon_sdk::wire::Look {
+            icon_url: Some("https://example.com/i.png".to_owned()),
+            channel_id: Some("orders".to_owned()),
+            ..Default::default()
+        });
+    });
+    assert_eq!(mapped.degraded, ["icon_url", "channel_id", "badge_add"]);
 }
 
 #[test]
@@ -145,6 +184,8 @@ fn what_apple_would_refuse_is_not_sent() {
     assert_eq!(refused(&Value::Null, long), "payload_too_large");
     let empty = |message: &mut Message| (message.title, message.body) = (None, None);
     assert_eq!(refused(&Value::Null, empty), "nothing_to_show");
+    let start = json!({"live_activity": {"event": "start", "attributes_type": "Ride", "attributes": {}}});
+    assert_eq!(refused(&start, empty), "activity_alert");
     for (activity, code) in [
         (json!({"event": "start"}), "activity_attributes"),
         (json!({"event": "update"}), "activity_state"),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::vendors::jws::Signer;
-use crate::vendors::{Answer, Call, given};
+use crate::vendors::{Answer, Call, given, oauth};
 
 const SEND: &str = "https://fcm.googleapis.com";
 const TOKENS: &str = "https://oauth2.googleapis.com/token";
@@ -16,7 +16,6 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// An hour is the longest Google takes.
 const ASSERTION_S: u64 = 3_600;
-const RENEW_BEFORE: Ttl = Ttl::from_secs(300);
 
 pub(super) struct Credential {
     pub(super) send_url: String,
@@ -95,11 +94,7 @@ struct Denied {
 pub(super) fn access(answer: &Answer, now: Timestamp) -> Result<Access, Refused> {
     if answer.status == 200 {
         let given = serde_json::from_slice::<Given>(&answer.body).map_err(|_| given::bare(200))?;
-        let ends_at = now + Ttl::from_secs(given.expires_in);
-        let mut access = Access::new(given.access_token);
-        access.renew_at = Some(ends_at - RENEW_BEFORE);
-        access.ends_at = Some(ends_at);
-        return Ok(access);
+        return Ok(oauth::access_of(given.access_token, Ttl::from_secs(given.expires_in), now));
     }
     let Ok(denied) = serde_json::from_slice::<Denied>(&answer.body) else {
         return Err(given::bare(answer.status).pausing(answer.retry_after()));

@@ -7,7 +7,7 @@ use carillon_sdk::vendor::Level;
 use carillon_sdk::wire::Lane;
 use serde_json::{Map, Value, json};
 
-use crate::vendors::{content, given};
+use crate::vendors::{content, given, shown};
 
 /// Bytes of notification and data.
 const PAYLOAD_MAX: usize = 4_096;
@@ -25,13 +25,8 @@ pub(super) fn content(parcel: &Parcel, package: Option<&str>) -> Result<Content,
     let (message, options) = (&*parcel.message, &*parcel.options);
     let transparent = content::transparent(options, Vendor::Fcm);
     let is_silent = message.silent || transparent.is_some();
-    let mut degraded = Vec::new();
-    if options.subtitle.is_some() {
-        degraded.push("subtitle");
-    }
-    if options.live_activity.is_some() {
-        degraded.push("live_activity");
-    }
+    let carried = ["image_url", "badge", "sound", "transparent_payload", "is_test"];
+    let mut degraded = shown::lost(parcel, Vendor::Fcm, &carried);
     let data = data(message, transparent, &mut degraded);
     let mut android = Map::new();
     // High that shows nothing is taken for abuse, and lowered.
@@ -148,18 +143,19 @@ mod tests {
 
     #[test]
     fn a_notification_has_all_that_google_has_a_word_for() {
-        let (message, degraded) = mapped(&json!({"badge": 3, "sound": "ping", "subtitle": "s"}), |message| {
-            message.data =
-                Some(r#"{"oid":7781,"note":"n","deep":{"a":[1]},"from":"me","gcm.x":"y"}"#.to_owned());
-            message.uri = Some("app://order".to_owned());
-            message.collapse_key = Some("order".to_owned());
-            message.task = Some(Task(42));
-            message.look = Some(carillon_sdk::wire::Look {
-                image_url: Some("https://example.com/i.png".to_owned()),
-                channel_id: Some("orders".to_owned()),
-                ..Default::default()
+        let (message, degraded) =
+            mapped(&json!({"badge": 3, "badge_add": 1, "sound": "ping", "subtitle": "s"}), |message| {
+                message.data =
+                    Some(r#"{"oid":7781,"note":"n","deep":{"a":[1]},"from":"me","gcm.x":"y"}"#.to_owned());
+                message.uri = Some("app://order".to_owned());
+                message.collapse_key = Some("order".to_owned());
+                message.task = Some(Task(42));
+                message.look = Some(carillon_sdk::wire::Look {
+                    image_url: Some("https://example.com/i.png".to_owned()),
+                    channel_id: Some("orders".to_owned()),
+                    ..Default::default()
+                });
             });
-        });
         let id = parcel("t", &Value::Null, |_| {}).message.id.to_string();
         assert_eq!(
             message,
@@ -175,7 +171,7 @@ mod tests {
                 "fcm_options": {"analytics_label": "t42"},
             })
         );
-        assert_eq!(degraded, ["subtitle", "data"]);
+        assert_eq!(degraded, ["subtitle", "badge_add", "data"]);
     }
 
     #[test]

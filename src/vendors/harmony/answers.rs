@@ -30,7 +30,8 @@ const CODES: [Row; 16] = [
     (ALL_INVALID, Class::Unbind, Scope::Device),
     ("80300008", Class::Perm, Scope::Message),
     ("80300010", Class::Perm, Scope::Message),
-    (TESTS_SPENT, Class::Throttle, Scope::App),
+    // Of tests alone: what is sent in earnest goes on.
+    (TESTS_SPENT, Class::Throttle, Scope::Category),
     ("80300030", Class::Perm, Scope::Message),
     ("80300036", Class::Config, Scope::App),
     ("80300037", Class::Config, Scope::App),
@@ -144,7 +145,7 @@ mod tests {
             (200, "80300007", Class::Unbind, Scope::Device),
             (400, "80300008", Class::Perm, Scope::Message),
             (400, "80300010", Class::Perm, Scope::Message),
-            (200, "80300029", Class::Throttle, Scope::App),
+            (200, "80300029", Class::Throttle, Scope::Category),
             (200, "80300030", Class::Perm, Scope::Message),
             (401, "80300036", Class::Config, Scope::App),
             (200, "80300037", Class::Config, Scope::App),

@@ -6,7 +6,7 @@ use carillon_sdk::vendor::Category;
 use serde_json::{Value, json};
 
 use super::credential::Settings;
-use crate::vendors::{content, pushkit};
+use crate::vendors::{content, pushkit, shown};
 
 const NAMES: [&str; 3] = ["harmonyos", "huawei", "hms"];
 /// For which no right is needed.
@@ -40,7 +40,8 @@ impl Content {
 
 pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, Refused> {
     let options = &*parcel.options;
-    let mut degraded = Vec::new();
+    let carried = ["image_url", "badge", "badge_add", "sound", "transparent_payload", "is_test"];
+    let mut degraded = shown::lost(parcel, Vendor::HarmonyOs, &carried);
     let mut push = json!({
         "ttl": pushkit::ttl_s(parcel),
         "biTag": pushkit::tag(parcel),
@@ -64,10 +65,8 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
     };
     let has_channel = parcel.message.look.as_ref().is_some_and(|look| look.channel_id.is_some());
     for (name, is_lost) in [
-        ("subtitle", options.subtitle.is_some()),
         ("channel_id", has_channel),
         ("thread_id", options.thread_id.is_some()),
-        ("live_activity", options.live_activity.is_some()),
         ("transparent_urgency", options.transparent_urgency.is_some()),
     ] {
         if is_lost {
@@ -97,7 +96,7 @@ fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str
     }
     if let Some(key) = message.collapse_key.as_deref().filter(|key| !key.is_empty()) {
         // Not `collapseKey`, which has a hundred groups: two keys would share one.
-        shown["notifyId"] = json!(pushkit::notify_id(key));
+        shown["notifyId"] = json!(shown::number(key));
     }
     match content::image(parcel, Vendor::HarmonyOs) {
         Some(url) if url.starts_with("https://") => shown["image"] = json!(url),
@@ -159,7 +158,7 @@ mod tests {
                     "clickAction": {"actionType": 1, "uri": "app://order/7781",
                         "data": {"oid": 7781, "carillon_id": id}},
                     "appMessageId": id, "style": 1, "bigTitle": "Paid", "bigBody": "Order 7781",
-                    "notifyId": pushkit::notify_id("o7781"), "image": "https://example.com/i",
+                    "notifyId": shown::number("o7781"), "image": "https://example.com/i",
                     "sound": "ping.mp3", "badge": {"addNum": 99, "setNum": 3},
                 }},
                 "pushOptions": {"ttl": 3600, "biTag": "r-1", "testMessage": false},
@@ -207,6 +206,6 @@ mod tests {
         let (_, _, degraded) = mapped(&options, |message| {
             message.look = Some(Look { channel_id: Some("c".to_owned()), ..Look::default() });
         });
-        assert_eq!(degraded, ["subtitle", "channel_id", "thread_id", "live_activity"]);
+        assert_eq!(degraded, ["subtitle", "live_activity", "channel_id", "thread_id"]);
     }
 }

@@ -14,7 +14,7 @@ const ALL_INVALID: &str = "80300007";
 const TESTS_SPENT: &str = "80200047";
 
 /// developer.honor.com, as Getui transcribes it.
-const CODES: [Row; 22] = [
+const CODES: [Row; 23] = [
     ("80100003", Class::Perm, Scope::Message),
     ("80200050", Class::Perm, Scope::Message),
     ("80200056", Class::Perm, Scope::Message),
@@ -30,14 +30,16 @@ const CODES: [Row; 22] = [
     ("80200022", Class::Config, Scope::App),
     ("10205", Class::Config, Scope::App),
     ("404", Class::Config, Scope::App),
-    (TESTS_SPENT, Class::Throttle, Scope::App),
+    // Of tests alone: what is sent in earnest goes on.
+    (TESTS_SPENT, Class::Throttle, Scope::Category),
     // The call's `timestamp` is missing, or the clocks differ.
     ("10001", Class::Config, Scope::App),
     ("10207", Class::Config, Scope::App),
     ("500", Class::Retry, Scope::Platform),
     ("502", Class::Retry, Scope::Platform),
     ("503", Class::Throttle, Scope::App),
-    // Huawei's, which Honor is not known to have dropped: the token has expired.
+    // Huawei's, which Honor is not known to have dropped: the token is not good, or not any more.
+    ("80200001", Class::Reauth, Scope::App),
     ("80200003", Class::Reauth, Scope::App),
 ];
 
@@ -117,12 +119,13 @@ mod tests {
             (200, 80_300_007, Class::Unbind, Scope::Device),
             (401, 401, Class::Reauth, Scope::App),
             (200, 403, Class::Reauth, Scope::App),
+            (200, 80_200_001, Class::Reauth, Scope::App),
             (200, 80_200_003, Class::Reauth, Scope::App),
             (200, 80_200_020, Class::Config, Scope::App),
             (200, 80_200_022, Class::Config, Scope::App),
             (200, 10_205, Class::Config, Scope::App),
             (404, 404, Class::Config, Scope::App),
-            (200, 80_200_047, Class::Throttle, Scope::App),
+            (200, 80_200_047, Class::Throttle, Scope::Category),
             (200, 10_001, Class::Config, Scope::App),
             (200, 10_207, Class::Config, Scope::App),
             (200, 500, Class::Retry, Scope::Platform),

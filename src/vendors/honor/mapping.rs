@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::credential::Settings;
 use crate::vendors::content;
 use crate::vendors::pushkit::{self, Click};
+use crate::vendors::shown;
 
 const NAMES: [&str; 1] = ["honor"];
 
@@ -27,7 +28,8 @@ impl Content {
 
 pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, Refused> {
     let options = &*parcel.options;
-    let mut degraded = Vec::new();
+    let carried = ["image_url", "badge", "badge_add", "transparent_payload", "is_test"];
+    let mut degraded = shown::lost(parcel, Vendor::Honor, &carried);
     let mut android = json!({
         "ttl": format!("{}s", pushkit::ttl_s(parcel)),
         "biTag": pushkit::tag(parcel),
@@ -40,13 +42,9 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         Value::Object(pushkit::data(parcel)).to_string()
     };
     let has_channel = parcel.message.look.as_ref().is_some_and(|look| look.channel_id.is_some());
-    for (name, is_lost) in [
-        ("subtitle", options.subtitle.is_some()),
-        ("sound", options.sound.is_some()),
-        ("channel_id", has_channel),
-        ("live_activity", options.live_activity.is_some()),
-        ("transparent_urgency", options.transparent_urgency.is_some()),
-    ] {
+    for (name, is_lost) in
+        [("channel_id", has_channel), ("transparent_urgency", options.transparent_urgency.is_some())]
+    {
         if is_lost {
             degraded.push(name);
         }
@@ -74,7 +72,7 @@ fn notification(
         (shown["style"], shown["bigTitle"], shown["bigBody"]) = (json!(1), json!(title), json!(body));
     }
     if let Some(key) = message.collapse_key.as_deref().filter(|key| !key.is_empty()) {
-        shown["notifyId"] = json!(pushkit::notify_id(key));
+        shown["notifyId"] = json!(shown::number(key));
     }
     if let Some(group) = &options.thread_id {
         shown["group"] = json!(group);
@@ -148,7 +146,7 @@ mod tests {
                     "title": "Paid", "body": "Order 7781", "importance": "NORMAL", "group": "g",
                     "clickAction": {"type": 2, "url": "https://example.com/o"},
                     "style": 1, "bigTitle": "Paid", "bigBody": "Order 7781", "image": "https://example.com/i",
-                    "notifyId": pushkit::notify_id("o7781"),
+                    "notifyId": shown::number("o7781"),
                     "badge": {"badgeClass": "com.example.Main", "addNum": 1},
                 },
             })
@@ -169,7 +167,7 @@ mod tests {
             });
         });
         assert!(body["android"]["notification"]["image"].is_null());
-        assert_eq!(degraded, ["image_url", "subtitle", "sound", "channel_id", "live_activity"]);
+        assert_eq!(degraded, ["subtitle", "sound", "live_activity", "image_url", "channel_id"]);
     }
 
     #[test]

@@ -16,6 +16,9 @@ const ALL_INVALID: &str = "80300007";
 /// The token list is wrong, which one bad token makes it.
 const BAD_LIST: &str = "80100001";
 
+/// The app may not send with high priority.
+const NO_RIGHT: &str = "80300011";
+
 /// developer.huawei.com, https-send-api-0000001050986197, "Response parameters".
 const CODES: [Row; 19] = [
     (BAD_LIST, Class::Perm, Scope::Message),
@@ -33,7 +36,7 @@ const CODES: [Row; 19] = [
     (ALL_INVALID, Class::Unbind, Scope::Device),
     ("80300008", Class::Perm, Scope::Message),
     ("80300010", Class::Perm, Scope::Message),
-    ("80300011", Class::Config, Scope::App),
+    (NO_RIGHT, Class::Config, Scope::App),
     ("80300013", Class::Config, Scope::App),
     ("80600003", Class::Retry, Scope::Platform),
     ("81000001", Class::Retry, Scope::Platform),
@@ -61,6 +64,11 @@ pub(super) fn read(answer: &Answer, to: &[Address], degraded: &[&'static str]) -
         }
         said => pushkit::all(to, pushkit::refused(answer, said.as_ref(), &CODES)),
     }
+}
+
+/// Whether the call was refused for a priority that the app has no right to.
+pub(super) fn wants_a_right(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().all(|outcome| matches!(outcome, Outcome::Refused(refused) if refused.code == NO_RIGHT))
 }
 
 /// They stand in a JSON text inside `msg`; some clients have seen them beside it. Where neither can be

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use carillon_actors::channel::{Access, Gateway, Invalid, Manners, Outcome, Parcel, Refused, Setup};
+use carillon_actors::channel::{Access, Address, Gateway, Invalid, Manners, Outcome, Parcel, Refused, Setup};
 use carillon_actors::clock::Clock;
 use futures_util::future::BoxFuture;
 use reqwest::Method;
 
 use super::credential::{Credential, Settings};
+use super::mapping::Content;
 use super::{answers, mapping};
 use crate::vendors::{Call, Transport, oauth, pushkit};
 
@@ -49,19 +50,30 @@ impl Gateway for Huawei {
                 Ok(content) => content,
                 Err(refused) => return pushkit::all(&parcel.to, refused),
             };
-            let call = Call {
-                method: Method::POST,
-                url: inner.credential.send_url.clone(),
-                headers: vec![
-                    ("content-type", "application/json; charset=utf-8".to_owned()),
-                    ("authorization", format!("Bearer {}", access.token())),
-                ],
-                body: content.body(&pushkit::distinct(&parcel.to)).into(),
-            };
-            match inner.transport.call(call).await {
-                Ok(answer) => answers::read(&answer, &parcel.to, &content.degraded),
-                Err(fault) => pushkit::all(&parcel.to, fault.into()),
+            let outcomes = inner.post(&access, &content, &parcel.to).await;
+            // Of none of them anything was sent: that one wish must not stop the channel.
+            match content.lowered().filter(|_| answers::wants_a_right(&outcomes)) {
+                Some(lowered) => inner.post(&access, &lowered, &parcel.to).await,
+                None => outcomes,
             }
         })
+    }
+}
+
+impl Inner {
+    async fn post(&self, access: &Access, content: &Content, to: &[Address]) -> Vec<Outcome> {
+        let call = Call {
+            method: Method::POST,
+            url: self.credential.send_url.clone(),
+            headers: vec![
+                ("content-type", "application/json; charset=utf-8".to_owned()),
+                ("authorization", format!("Bearer {}", access.token())),
+            ],
+            body: content.body(&pushkit::distinct(to)).into(),
+        };
+        match self.transport.call(call).await {
+            Ok(answer) => answers::read(&answer, to, &content.degraded),
+            Err(fault) => pushkit::all(to, fault.into()),
+        }
     }
 }

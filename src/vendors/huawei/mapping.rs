@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::credential::Settings;
 use crate::vendors::content;
 use crate::vendors::pushkit::{self, Click};
+use crate::vendors::shown;
 
 const NAMES: [&str; 2] = ["huawei", "hms"];
 /// A category for data alone.
 const PLAY_VOICE: &str = "PLAY_VOICE";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     /// `message`, without its tokens.
     message: Value,
@@ -25,11 +26,23 @@ impl Content {
         message["token"] = json!(tokens);
         json!({"validate_only": false, "message": message}).to_string()
     }
+
+    /// Without what needs a right that the app was found not to have; none when it asks for none.
+    pub(super) fn lowered(&self) -> Option<Self> {
+        if self.message["android"]["urgency"] != "HIGH" {
+            return None;
+        }
+        let Self { mut message, mut degraded } = self.clone();
+        message["android"]["urgency"] = json!("NORMAL");
+        degraded.push("transparent_urgency");
+        Some(Self { message, degraded })
+    }
 }
 
 pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, Refused> {
     let options = &*parcel.options;
-    let mut degraded = Vec::new();
+    let carried = ["image_url", "subtitle", "badge", "badge_add", "sound", "transparent_payload", "is_test"];
+    let mut degraded = shown::lost(parcel, Vendor::Huawei, &carried);
     let mut android = json!({
         // Keeps all: of the hundred groups that there are, two of our keys would share one, and a
         // message would be lost for another's sake. On the screen the tag replaces.
@@ -54,9 +67,6 @@ pub(super) fn content(parcel: &Parcel, settings: &Settings) -> Result<Content, R
         android["notification"] = notification(parcel, settings, &mut degraded)?;
         json!({"data": Value::Object(pushkit::data(parcel)).to_string(), "android": android})
     };
-    if options.live_activity.is_some() {
-        degraded.push("live_activity");
-    }
     pushkit::fits(&json!({"validate_only": false, "message": message}))?;
     Ok(Content { message, degraded })
 }
@@ -86,7 +96,7 @@ fn notification(
         (shown["style"], shown["big_title"], shown["big_body"]) = (json!(1), json!(title), json!(body));
     }
     if let Some(key) = message.collapse_key.as_deref().filter(|key| !key.is_empty()) {
-        shown["notify_id"] = json!(pushkit::notify_id(key));
+        shown["notify_id"] = json!(shown::number(key));
     }
     match content::image(parcel, Vendor::Huawei) {
         Some(url) if url.starts_with("https://") => shown["image"] = json!(url),

@@ -49,7 +49,7 @@ fn a_notification_has_all_that_huawei_has_a_word_for() {
                 "title": "Paid", "body": "Order 7781", "importance": "NORMAL", "foreground_show": true,
                 "click_action": {"type": 2, "url": "https://example.com/o"},
                 "style": 1, "big_title": "Paid", "big_body": "Order 7781",
-                "notify_id": pushkit::notify_id("o7781"), "image": "https://example.com/i.png",
+                "notify_id": shown::number("o7781"), "image": "https://example.com/i.png",
                 "notify_summary": "s", "group": "orders", "sound": "/raw/ping", "channel_id": "orders",
                 "badge": {"class": "com.example.Main", "add_num": 1, "set_num": 3},
             },
@@ -90,7 +90,7 @@ fn what_huawei_cannot_carry_is_said() {
             message.look = Some(Look { image_url: Some("http://e.com/i".to_owned()), ..Look::default() });
         },
     );
-    assert_eq!(degraded, ["category", "uri", "image_url", "badge", "live_activity"]);
+    assert_eq!(degraded, ["live_activity", "category", "uri", "image_url", "badge"]);
     assert_eq!(message["android"]["notification"]["click_action"], json!({"type": 3}));
 }
 

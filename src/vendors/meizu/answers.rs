@@ -38,9 +38,10 @@ pub(super) const TOP: &[Meaning] = &[
 /// Said of a token, in `value`.
 pub(super) const OF_TOKENS: &[Meaning] = &[
     ("201", Class::Config, Scope::App, None),
-    ("501", Class::Retry, Scope::Device, None),
-    ("513", Class::Retry, Scope::Device, None),
-    ("519", Class::Retry, Scope::Device, None),
+    // Overload: later, and not at once one by one as what is wrong with a device would be.
+    ("501", Class::Retry, Scope::Message, None),
+    ("513", Class::Retry, Scope::Message, None),
+    ("519", Class::Retry, Scope::Message, None),
     ("520", Class::Throttle, Scope::Device, MINUTE),
     ("110002", Class::Unbind, Scope::Device, None),
     ("110003", Class::Unbind, Scope::Device, None),

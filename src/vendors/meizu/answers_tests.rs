@@ -19,65 +19,72 @@ fn outcomes(body: &Value, tokens: &[&str]) -> Vec<Outcome> {
     }
 }
 
-fn class(outcome: &Outcome) -> Option<Class> {
+fn meant(outcome: &Outcome) -> Option<(Class, Scope, Option<Pause>)> {
     match outcome {
         Outcome::Accepted(_) => None,
-        Outcome::Refused(refused) => Some(refused.class),
+        Outcome::Refused(refused) => Some((refused.class, refused.scope, refused.pause)),
     }
 }
 
 #[test]
 fn every_code_of_a_call_has_its_class() {
     let expected = [
-        ("500", Class::Retry),
-        ("1001", Class::Retry),
-        ("1003", Class::Retry),
-        ("1005", Class::Perm),
-        ("1006", Class::Config),
-        ("110000", Class::Config),
-        ("110001", Class::Config),
-        ("110004", Class::Perm),
-        ("110009", Class::Config),
-        ("110010", Class::Throttle),
-        ("110019", Class::Throttle),
-        ("110031", Class::Perm),
-        ("110032", Class::Perm),
-        ("110033", Class::Config),
-        ("110051", Class::Throttle),
-        ("110053", Class::Throttle),
+        ("500", Class::Retry, Scope::Platform, None),
+        ("1001", Class::Retry, Scope::Platform, None),
+        ("1003", Class::Retry, Scope::Platform, None),
+        ("1005", Class::Perm, Scope::Message, None),
+        ("1006", Class::Config, Scope::App, None),
+        ("110000", Class::Config, Scope::App, None),
+        ("110001", Class::Config, Scope::App, None),
+        ("110004", Class::Perm, Scope::Message, None),
+        ("110009", Class::Config, Scope::App, None),
+        ("110010", Class::Throttle, Scope::App, None),
+        ("110019", Class::Throttle, Scope::App, DAY),
+        ("110031", Class::Perm, Scope::Message, None),
+        ("110032", Class::Perm, Scope::Message, None),
+        ("110033", Class::Config, Scope::App, None),
+        ("110051", Class::Throttle, Scope::App, DAY),
+        ("110053", Class::Throttle, Scope::App, DAY),
     ];
     assert_eq!(expected.len(), TOP.len());
-    for (code, meant) in expected {
+    for (code, class, scope, pause) in expected {
         let said = outcomes(&json!({"code": code, "message": "why", "value": ""}), &["a", "b"]);
-        assert_eq!(said.iter().map(class).collect::<Vec<_>>(), [Some(meant); 2], "{code}");
+        assert_eq!(said.iter().map(meant).collect::<Vec<_>>(), [Some((class, scope, pause)); 2], "{code}");
     }
 }
 
 #[test]
 fn every_code_of_a_token_has_its_class_and_takes_no_other_along() {
     let expected = [
-        ("201", Class::Config),
-        ("501", Class::Retry),
-        ("513", Class::Retry),
-        ("519", Class::Retry),
-        ("520", Class::Throttle),
-        ("110002", Class::Unbind),
-        ("110003", Class::Unbind),
-        ("110005", Class::Perm),
-        ("110010", Class::Perm),
-        ("110011", Class::Throttle),
+        ("201", Class::Config, Scope::App, None),
+        ("501", Class::Retry, Scope::Message, None),
+        ("513", Class::Retry, Scope::Message, None),
+        ("519", Class::Retry, Scope::Message, None),
+        ("520", Class::Throttle, Scope::Device, MINUTE),
+        ("110002", Class::Unbind, Scope::Device, None),
+        ("110003", Class::Unbind, Scope::Device, None),
+        ("110005", Class::Perm, Scope::Device, None),
+        ("110010", Class::Perm, Scope::Device, None),
+        ("110011", Class::Throttle, Scope::Device, DAY),
     ];
     assert_eq!(expected.len(), OF_TOKENS.len());
-    for (code, meant) in expected {
+    for (code, class, scope, pause) in expected {
         let said = outcomes(&json!({"code": "200", "value": {code: ["b"]}, "msgId": "m"}), &["a", "b"]);
-        assert_eq!(said.iter().map(class).collect::<Vec<_>>(), [None, Some(meant)], "{code}");
+        let expected = [None, Some((class, scope, pause))];
+        assert_eq!(said.iter().map(meant).collect::<Vec<_>>(), expected, "{code}");
     }
 }
 
+/// Said of the call, 110010 is too fast; of a token, that its owner turned pushes off.
 #[test]
-fn a_days_quota_waits_for_the_day() {
-    let said = outcomes(&json!({"code": "110019"}), &["a"]);
-    assert!(matches!(&said[0], Outcome::Refused(refused) if refused.pause == Some(Pause::NextDay)));
+fn one_number_means_two_things_by_where_it_stands() {
+    let of_call = outcomes(&json!({"code": "110010"}), &["a"]);
+    assert_eq!(meant(&of_call[0]), Some((Class::Throttle, Scope::App, None)));
+    let of_token = outcomes(&json!({"code": "200", "value": {"110010": ["a"]}}), &["a"]);
+    assert_eq!(meant(&of_token[0]), Some((Class::Perm, Scope::Device, None)));
+    // On top of a batch, a word that is of tokens unbinds none.
+    let of_batch = outcomes(&json!({"code": "110002"}), &["a", "b"]);
+    assert!(of_batch.iter().all(|outcome| meant(outcome).is_some_and(|(class, ..)| class == Class::Perm)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use carillon_actors::channel::{
-    Access, Address, Class, Gateway, Invalid, Manners, Outcome, Parcel, Refused, Scope, Setup,
+    Access, Class, Gateway, Invalid, Manners, Outcome, Parcel, Refused, Scope, Setup,
 };
 use futures_util::future::BoxFuture;
 use reqwest::{Method, Url};
@@ -11,6 +11,7 @@ use reqwest::{Method, Url};
 use super::answers::{self, Read};
 use super::credential::Credential;
 use super::mapping;
+use crate::vendors::shown::each_well_formed;
 use crate::vendors::{Call, Transport, given};
 
 const HOST: &str = "https://server-api-push.meizu.com";
@@ -55,22 +56,8 @@ impl Gateway for Meizu {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             // A comma divides tokens: one that has it would speak for others.
-            let is_whole = |address: &Address| !address.token.is_empty() && !address.token.contains(',');
-            let (good, bad): (Vec<_>, Vec<_>) = parcel.to.iter().cloned().partition(is_whole);
-            if bad.is_empty() {
-                return inner.send(&parcel).await;
-            }
-            let malformed = Refused::new(Class::Perm, Scope::Device, "bad_token");
-            let mut sent = Vec::new();
-            if !good.is_empty() {
-                sent = inner.send(&Parcel { to: good, ..parcel.clone() }).await;
-            }
-            let mut sent = sent.into_iter();
-            let one = |address: &Address| {
-                let outcome = if is_whole(address) { sent.next() } else { None };
-                outcome.unwrap_or_else(|| malformed.clone().into())
-            };
-            parcel.to.iter().map(one).collect()
+            let send = async |to| inner.send(&Parcel { to, ..parcel.clone() }).await;
+            each_well_formed(parcel.to.clone(), send).await
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Against the laboratory's Meizu.
 
+use carillon_actors::channel::Address;
 use carillon_sdk::Vendor;
 use serde_json::json;
 
@@ -59,7 +60,7 @@ async fn a_bad_token_in_a_batch_takes_no_other_along() {
             Outcome::Refused(refused) => Some(refused.class),
         })
         .collect();
-    assert_eq!(classes, [None, Some(Class::Unbind), Some(Class::Perm), None, Some(Class::Retry)]);
+    assert_eq!(classes, [None, Some(Class::Unbind), Some(Class::Unbind), None, Some(Class::Retry)]);
     let taken: Vec<_> = line.world().capture.taken(Vendor::Meizu).into_iter().map(|one| one.token).collect();
     assert_eq!(taken, ["ok-1", "ok-3"]);
 }

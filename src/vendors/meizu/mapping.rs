@@ -6,10 +6,10 @@ use carillon_sdk::vendor::{Category, Level};
 use carillon_sdk::wire::Lane;
 use serde_json::{Map, Value, json};
 
-use crate::vendors::{content, given};
+use crate::vendors::texts::{self, Room};
+use crate::vendors::{content, shown};
 
-const TITLE_MAX: usize = 32;
-const CONTENT_MAX: usize = 100;
+const ROOM: Room = Room { title: 32, body: 100 };
 const KEY_MAX: usize = 8;
 /// So long it is kept, in hours.
 const KEPT_H: (u64, u64) = (1, 72);
@@ -26,11 +26,8 @@ pub(super) struct Content {
 
 pub(super) fn content(parcel: &Parcel, receipts_url: Option<&str>) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    if message.silent || content::transparent(options, Vendor::Meizu).is_some() {
-        return Err(given::unfit("silent_unsupported", "Meizu has withdrawn messages of data alone"));
-    }
-    let title = text(message.title.as_deref(), TITLE_MAX, "title_missing", "title_too_long")?;
-    let body = text(message.body.as_deref(), CONTENT_MAX, "body_missing", "body_too_long")?;
+    let mut degraded = shown::lost(parcel, Vendor::Meizu, &[]);
+    let (title, body) = texts::shown(parcel, Vendor::Meizu, ROOM, texts::scalars, &mut degraded)?;
     let is_quiet = options.level == Some(Level::Passive);
     let mut advance = json!({
         "suspend": 1,
@@ -61,21 +58,7 @@ pub(super) fn content(parcel: &Parcel, receipts_url: Option<&str>) -> Result<Con
         };
         json["extra"] = json!({"callback": url, "callback.param": param, "callback.type": RECEIPTS});
     }
-    Ok(Content { json: json.to_string(), degraded: degraded(parcel) })
-}
-
-fn text<'a>(
-    text: Option<&'a str>,
-    max: usize,
-    missing: &'static str,
-    long: &'static str,
-) -> Result<&'a str, Refused> {
-    let text = text.filter(|text| !text.trim().is_empty());
-    let text = text.ok_or_else(|| given::unfit(missing, "Meizu shows a title and a text"))?;
-    if text.chars().count() > max {
-        return Err(given::unfit(long, &format!("Meizu takes {max} characters")));
-    }
-    Ok(text)
+    Ok(Content { json: json.to_string(), degraded })
 }
 
 /// 0 public, of which a device gets few a day; 1 private. By the caller's own word, else what the
@@ -117,19 +100,6 @@ fn time(parcel: &Parcel) -> Value {
         0 => json!({"offLine": 0}),
         left => json!({"offLine": 1, "validTime": left.div_ceil(3_600).clamp(KEPT_H.0, KEPT_H.1)}),
     }
-}
-
-fn degraded(parcel: &Parcel) -> Vec<&'static str> {
-    let options = &parcel.options;
-    let has_image = content::image(parcel, Vendor::Meizu).is_some();
-    let lost = [
-        ("subtitle", options.subtitle.is_some()),
-        ("image_url", has_image),
-        ("badge", options.badge.is_some() || options.badge_add.is_some()),
-        ("sound", options.sound.is_some()),
-        ("live_activity", options.live_activity.is_some()),
-    ];
-    lost.into_iter().filter(|(_, is_lost)| *is_lost).map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]
@@ -213,17 +183,30 @@ mod tests {
     }
 
     #[test]
-    fn what_meizu_would_refuse_is_not_sent_and_nothing_is_cut() {
-        let code = |change: fn(&mut Message)| {
-            content(&parcel("t", &Value::Null, change), None)
-                .err()
-                .map_or_else(String::new, |refused| refused.code)
-        };
-        assert_eq!(code(|message| message.title = Some("字".repeat(32))), "");
-        assert_eq!(code(|message| message.title = Some("字".repeat(33))), "title_too_long");
+    fn what_is_too_long_is_cut_and_what_meizu_cannot_show_is_not_sent() {
+        for (name, lost, max) in [("title", "title", 32), ("content", "body", 100)] {
+            let of = |chars: usize| {
+                let (json, degraded) = mapped(&Value::Null, |message| {
+                    let text = if lost == "title" { &mut message.title } else { &mut message.body };
+                    *text = Some("字".repeat(chars));
+                });
+                (json["noticeBarInfo"][name].as_str().unwrap().to_owned(), degraded)
+            };
+            assert_eq!(of(max), ("字".repeat(max), vec![]));
+            assert_eq!(of(max + 1), (format!("{}…", "字".repeat(max - 1)), vec![lost]));
+        }
+        let code =
+            |change: fn(&mut Message)| content(&parcel("t", &Value::Null, change), None).unwrap_err().code;
         assert_eq!(code(|message| message.title = None), "title_missing");
-        assert_eq!(code(|message| message.body = Some("字".repeat(101))), "body_too_long");
         assert_eq!(code(|message| message.body = Some(" ".to_owned())), "body_missing");
         assert_eq!(code(|message| message.silent = true), "silent_unsupported");
+    }
+
+    #[test]
+    fn what_meizu_cannot_carry_is_said() {
+        let options = json!({"sound": "ping", "badge_add": 1, "is_test": true,
+            "transparent_payload": {"meizu": {"k": 1}}});
+        let (_, degraded) = mapped(&options, |_| {});
+        assert_eq!(degraded, ["badge_add", "sound", "transparent_payload", "is_test"]);
     }
 }

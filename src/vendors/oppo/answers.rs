@@ -21,11 +21,16 @@ pub(super) const CODES: &[Row] = &[
     (&[33, 42, 34], Class::Throttle, Scope::Category, Some(Pause::NextDay)),
     // App key, signature and timestamp, missing or wrong. 19 is a clock that goes wrong.
     (&[14, 15, 16, 17, 18, 19], Class::Config, Scope::App, None),
-    // Our address is on a list, the app is off or has no right, the category was not granted.
-    (&[26, 27, 28, 30, 59, 67], Class::Config, Scope::App, None),
+    // Our address is on a list, the app is off or has no right.
+    (&[26, 27, 28, 30], Class::Config, Scope::App, None),
+    // The category or its level was not granted: others go on.
+    (&[59, NO_CATEGORY], Class::Config, Scope::Category, None),
     (&[12, 20, 21, 22, 23, 24, 25, 31, 32, 40, 41, 51], Class::Perm, Scope::Message, None),
     (&[10_000], Class::Unbind, Scope::Device, None),
 ];
+
+/// The app was not granted this category. The same without one may go.
+const NO_CATEGORY: i64 = 67;
 
 /// Codes of business: none of them passes by itself.
 const BUSINESS: std::ops::RangeInclusive<i64> = 10_001..=19_999;
@@ -60,6 +65,14 @@ pub(super) fn read(answer: &Answer, to: &[Address], degraded: &[&'static str]) -
             _ => Told::Whole(given::bare(200)),
         },
     }
+}
+
+/// Those refused for their category, by their places: nothing was sent to them.
+pub(super) fn of_category(outcomes: &[Outcome]) -> Vec<usize> {
+    let code = NO_CATEGORY.to_string();
+    let is_it = |outcome: &Outcome| matches!(outcome, Outcome::Refused(refused) if refused.code == code);
+    let places = outcomes.iter().enumerate().filter(|(_, outcome)| is_it(outcome));
+    places.map(|(place, _)| place).collect()
 }
 
 /// By registration id; an item without one is the next device's.
@@ -134,7 +147,8 @@ mod tests {
             (&[13, 55, 69], Class::Throttle, Scope::App, None),
             (&[33, 42, 34], Class::Throttle, Scope::Category, day),
             (&[14, 15, 16, 17, 18, 19], Class::Config, Scope::App, None),
-            (&[26, 27, 28, 30, 59, 67], Class::Config, Scope::App, None),
+            (&[26, 27, 28, 30], Class::Config, Scope::App, None),
+            (&[59, 67], Class::Config, Scope::Category, None),
             (&[12, 20, 21, 22, 23, 24, 25, 31, 32, 40, 41, 51], Class::Perm, Scope::Message, None),
             (&[10_000], Class::Unbind, Scope::Device, None),
             (&[10_001, 10_500, 19_999], Class::Perm, Scope::Message, None),

@@ -131,8 +131,17 @@ impl Inner {
         got
     }
 
+    /// Who was refused for the category alone is asked once more without it.
     async fn post_all(&self, realm: Realm, token: &str, content: &Content, to: Vec<Address>) -> Vec<Outcome> {
-        by_halves(to, |to| self.post(realm, token, content, to)).await
+        let mut outcomes = by_halves(to.clone(), |to| self.post(realm, token, content, to)).await;
+        let places = answers::of_category(&outcomes);
+        let Some(plain) = content.uncategorised().filter(|_| !places.is_empty()) else { return outcomes };
+        let again = places.iter().filter_map(|&place| to.get(place).cloned()).collect();
+        let told = by_halves(again, |to| self.post(realm, token, &plain, to)).await;
+        for (place, outcome) in places.into_iter().zip(told) {
+            outcomes[place] = outcome;
+        }
+        outcomes
     }
 
     async fn post(&self, realm: Realm, token: &str, content: &Content, to: Vec<Address>) -> Told {

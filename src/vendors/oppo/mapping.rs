@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::credential::Credential;
 use crate::vendors::shown::{self, Tap};
-use crate::vendors::{content, given, limits};
+use crate::vendors::texts::{self, Room};
+use crate::vendors::{content, given};
 
-const TITLE_MAX: usize = 50;
+const ROOM: Room = Room { title: 50, body: 200 };
 const SUBTITLE_MAX: usize = 10;
-const BODY_MAX: usize = 200;
 const URL_MAX: usize = 2_000;
 const DATA_MAX: usize = 4_000;
 const CALL_BACK_URL_MAX: usize = 200;
@@ -19,7 +19,7 @@ const CALL_BACK_URL_MAX: usize = 200;
 const KEPT_S_MAX: u64 = 864_000;
 
 /// A notification without its target and its receipt.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) notification: Map<String, Value>,
     pub(super) degraded: Vec<&'static str>,
@@ -27,11 +27,9 @@ pub(super) struct Content {
 
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let at_most = |max: usize| move |text: &str| text.chars().count() <= max;
-    let (title, body) = shown::texts(message, at_most(TITLE_MAX), at_most(BODY_MAX))?;
-    limits::check(parcel, Vendor::Oppo)?;
     let carried = ["subtitle", "badge", "badge_add"];
     let mut degraded = shown::lost(parcel, Vendor::Oppo, &carried);
+    let (title, body) = texts::shown(parcel, Vendor::Oppo, ROOM, texts::scalars, &mut degraded)?;
     let data = Value::Object(shown::data(message)).to_string();
     if data.chars().count() > DATA_MAX {
         return Err(given::unfit("data_too_long", "the data is longer than 4000 characters"));
@@ -44,10 +42,12 @@ pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Conten
     put("title", json!(title));
     put("content", json!(body));
     put("action_parameters", json!(data));
-    match options.subtitle.as_deref() {
-        Some(subtitle) if subtitle.chars().count() <= SUBTITLE_MAX => put("sub_title", json!(subtitle)),
-        Some(_) => degraded.push("subtitle"),
-        None => {}
+    if let Some(subtitle) = options.subtitle.as_deref() {
+        let fitted = texts::fit(subtitle, SUBTITLE_MAX, texts::scalars);
+        if fitted != subtitle {
+            degraded.push("subtitle");
+        }
+        put("sub_title", json!(fitted));
     }
     let (kind, url) = match shown::tap(message) {
         Tap::App => (0, None),
@@ -108,6 +108,17 @@ fn sort(parcel: &Parcel, credential: &Credential, degraded: &mut Vec<&'static st
         None => {}
     }
     fields
+}
+
+impl Content {
+    /// Without the category, and the level that goes beside one; none when it names none.
+    pub(super) fn uncategorised(&self) -> Option<Self> {
+        let Self { mut notification, mut degraded } = self.clone();
+        notification.remove("category")?;
+        notification.remove("notify_level");
+        degraded.push("category");
+        Some(Self { notification, degraded })
+    }
 }
 
 /// The message for one device.
@@ -175,13 +186,19 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_counted_in_code_points() {
-        let title =
-            |chars: usize| mapped(&Value::Null, |message| message.title = Some("😀".repeat(chars))).err();
-        assert_eq!((title(50), title(51).as_deref()), (None, Some("title_too_long")));
-        let body =
-            |chars: usize| mapped(&Value::Null, |message| message.body = Some("汉".repeat(chars))).err();
-        assert_eq!((body(200), body(201).as_deref()), (None, Some("body_too_long")));
+    fn limits_are_counted_in_code_points_and_what_is_longer_is_cut() {
+        for (field, lost, max) in [("title", "title", 50), ("content", "body", 200)] {
+            let of = |chars: usize| {
+                let content = mapped(&Value::Null, |message| {
+                    let text = if lost == "title" { &mut message.title } else { &mut message.body };
+                    *text = Some("😀".repeat(chars));
+                });
+                let content = content.unwrap();
+                (content.notification[field].as_str().unwrap().to_owned(), content.degraded)
+            };
+            assert_eq!(of(max), ("😀".repeat(max), vec![]));
+            assert_eq!(of(max + 1), (format!("{}…", "😀".repeat(max - 1)), vec![lost]));
+        }
         let long = mapped(&Value::Null, |message| message.uri = Some(format!("app://{}", "x".repeat(2_000))));
         assert_eq!(long.unwrap_err(), "uri_too_long");
         let long = mapped(&Value::Null, |message| {
@@ -197,7 +214,7 @@ mod tests {
         });
         let content = mapped(&options, |_| {}).unwrap();
         assert_eq!(content.degraded, ["sound", "is_test", "subtitle", "notify_level"]);
-        assert!(!content.notification.contains_key("sub_title"));
+        assert_eq!(content.notification["sub_title"], "longer th…");
         let content = mapped(&Value::Null, |message| message.expires_at = message.accepted_at).unwrap();
         assert_eq!(content.notification["off_line"], false);
         assert!(!content.notification.contains_key("off_line_ttl"));

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::credential::Credential;
 use crate::vendors::shown::{self, Tap};
+use crate::vendors::texts::{self, Room};
 use crate::vendors::{content, given, limits};
 
-const TITLE_MAX: usize = 40;
-const BODY_MAX: usize = 100;
+const ROOM: Room = Room { title: 40, body: 100 };
 const LINK_MAX: usize = 1_024;
 /// Bytes of names and values together.
 const CUSTOM_MAX: usize = 1_024;
@@ -30,10 +30,9 @@ pub(super) struct Content {
 
 pub(super) fn content(parcel: &Parcel, credential: &Credential) -> Result<Content, Refused> {
     let (message, options) = (&*parcel.message, &*parcel.options);
-    let at_most = |max: usize| move |text: &str| limits::length(text, credential.counts_wide_twice) <= max;
-    let (title, body) = shown::texts(message, at_most(TITLE_MAX), at_most(BODY_MAX))?;
-    limits::check(parcel, Vendor::Vivo)?;
     let mut degraded = shown::lost(parcel, Vendor::Vivo, &["is_test", "badge_add"]);
+    let length = |text: &str| limits::length(text, credential.counts_wide_twice);
+    let (title, body) = texts::shown(parcel, Vendor::Vivo, ROOM, length, &mut degraded)?;
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
     put("appId", json!(credential.app_id));
@@ -255,16 +254,24 @@ mod tests {
 
     #[test]
     fn limits_are_counted_in_characters_or_as_the_older_document_does() {
-        let title =
-            |chars: usize| mapped(&Value::Null, |message| message.title = Some("汉".repeat(chars))).err();
-        assert_eq!((title(40), title(41).as_deref()), (None, Some("title_too_long")));
-        let body =
-            |chars: usize| mapped(&Value::Null, |message| message.body = Some("汉".repeat(chars))).err();
-        assert_eq!((body(100), body(101).as_deref()), (None, Some("body_too_long")));
-        let older = credential(json!({"counts_wide_twice": true}));
-        let of = |chars: usize| parcel("t", &Value::Null, |message| message.title = Some("汉".repeat(chars)));
-        assert!(content(&of(20), &older).is_ok());
-        assert_eq!(content(&of(21), &older).unwrap_err().code, "title_too_long");
+        let (newer, older) = (credential(Value::Null), credential(json!({"counts_wide_twice": true})));
+        for (document, field, lost, max) in [
+            (&newer, "title", "title", 40),
+            (&newer, "content", "body", 100),
+            (&older, "title", "title", 20),
+            (&older, "content", "body", 50),
+        ] {
+            let of = |chars: usize| {
+                let parcel = parcel("t", &Value::Null, |message| {
+                    let text = if lost == "title" { &mut message.title } else { &mut message.body };
+                    *text = Some("汉".repeat(chars));
+                });
+                let content = content(&parcel, document).unwrap();
+                (content.fields[field].as_str().unwrap().to_owned(), content.degraded)
+            };
+            assert_eq!(of(max), ("汉".repeat(max), vec![]));
+            assert_eq!(of(max + 1), (format!("{}…", "汉".repeat(max - 1)), vec![lost]));
+        }
         let long = mapped(&Value::Null, |message| {
             message.data = Some(format!(r#"{{"k":"{}"}}"#, "x".repeat(1_000)));
         });

@@ -75,31 +75,61 @@ mod tests {
     #[test]
     fn every_status_has_its_class() {
         let expected = [
-            (301, Class::Perm),
-            (302, Class::Perm),
-            (307, Class::Perm),
-            (308, Class::Perm),
-            (400, Class::Perm),
-            (401, Class::Config),
-            (403, Class::Config),
-            (404, Class::Unbind),
-            (406, Class::Throttle),
-            (410, Class::Unbind),
-            (412, Class::Perm),
-            (413, Class::Perm),
-            (429, Class::Throttle),
-            (500, Class::Retry),
-            (502, Class::Retry),
-            (503, Class::Retry),
-            (504, Class::Retry),
+            (301, Class::Perm, Scope::Device),
+            (302, Class::Perm, Scope::Device),
+            (307, Class::Perm, Scope::Device),
+            (308, Class::Perm, Scope::Device),
+            (400, Class::Perm, Scope::Message),
+            (401, Class::Config, Scope::Endpoint),
+            (403, Class::Config, Scope::Endpoint),
+            (404, Class::Unbind, Scope::Device),
+            (406, Class::Throttle, Scope::Device),
+            (410, Class::Unbind, Scope::Device),
+            (412, Class::Perm, Scope::Message),
+            (413, Class::Perm, Scope::Message),
+            (429, Class::Throttle, Scope::Device),
+            (500, Class::Retry, Scope::Endpoint),
+            (502, Class::Retry, Scope::Endpoint),
+            (503, Class::Retry, Scope::Endpoint),
+            (504, Class::Retry, Scope::Endpoint),
         ];
         assert_eq!(expected.len(), STATUSES.len());
-        for (status, class) in expected {
+        for (status, class, scope) in expected {
             let refused = refused(status, "", &[]);
-            assert_eq!((refused.class, refused.code), (class, format!("http_{status}")));
+            assert_eq!((refused.class, refused.scope), (class, scope), "{status}");
+            assert_eq!((refused.code, refused.is_unknown), (format!("http_{status}"), false));
         }
         assert!(refused(418, "", &[]).is_unknown);
         assert_eq!(refused(599, "", &[]).class, Class::Retry);
+    }
+
+    /// mozilla-services/autopush-rs, docs/src/errors.md.
+    #[test]
+    fn mozillas_numbers_go_by_their_status() {
+        for (status, errno, class) in [
+            (400, 101, Class::Perm),
+            (404, 102, Class::Unbind),
+            (410, 103, Class::Unbind),
+            (413, 104, Class::Perm),
+            (410, 105, Class::Unbind),
+            (410, 106, Class::Unbind),
+            (401, 109, Class::Config),
+            (400, 110, Class::Perm),
+            (400, 111, Class::Perm),
+            (400, 112, Class::Perm),
+            (400, 113, Class::Perm),
+            // Back off, and at once: what the service has for it is Retry-After.
+            (503, 201, Class::Retry),
+            (503, 202, Class::Retry),
+            (502, 900, Class::Retry),
+            (502, 902, Class::Retry),
+            (502, 903, Class::Retry),
+        ] {
+            let body = format!(r#"{{"code":{status},"errno":{errno},"error":"x","message":"why"}}"#);
+            let refused = refused(status, &body, &[]);
+            assert_eq!((refused.class, refused.code), (class, format!("errno_{errno}")), "{status}");
+            assert_eq!(refused.text, "why");
+        }
     }
 
     #[test]
@@ -115,6 +145,8 @@ mod tests {
     fn a_subscription_that_gets_too_much_waits_alone() {
         let refused = refused(429, "", &[("retry-after", "30")]);
         assert_eq!((refused.scope, refused.pause), (Scope::Device, Some(Pause::For(Ttl::from_secs(30)))));
+        let busy = self::refused(503, r#"{"errno":201}"#, &[("retry-after", "20")]);
+        assert_eq!((busy.scope, busy.pause), (Scope::Endpoint, Some(Pause::For(Ttl::from_secs(20)))));
     }
 
     #[test]

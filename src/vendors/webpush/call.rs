@@ -28,7 +28,9 @@ struct Inner {
 
 impl WebPush {
     pub(in crate::vendors) fn open(clock: Clock, setup: &Setup) -> Result<Self, Invalid> {
-        let is_free = stand_in(setup)?.is_some() || setup.ca_pem.is_some();
+        // Endpoints are then not called themselves. An authority of the owner's own frees none of them:
+        // it says whom to believe, and devices go on naming where to call.
+        let is_free = stand_in(setup)?.is_some();
         let transport = if is_free { Transport::new(setup)? } else { Transport::guarded(setup)? };
         Self::over(clock, setup, transport, is_free)
     }
@@ -149,6 +151,22 @@ mod tests {
         let outcomes = webpush.send(Access::none(), parcel(&token, &Value::Null, |_| {})).await;
         let Outcome::Refused(refused) = &outcomes[0] else { panic!("{outcomes:?}") };
         assert_eq!((refused.class, &*refused.code), (Class::Perm, "forbidden"));
+    }
+
+    /// That an owner names an authority of his own lets no device call into his network.
+    #[tokio::test]
+    async fn an_authority_of_the_owners_own_opens_no_way_home() {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let ca = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        let clock = Clock::manual(Timestamp::from_millis(1_764_000_000_000));
+        let webpush = WebPush::open(clock, &Setup { ca_pem: Some(ca.pem()), ..setup() }).unwrap();
+        let keys = json!({"auth": "BTBZMqHH6r4Tts7J_aSIgg", "p256dh": setup().credential["public_key"]});
+        for endpoint in ["https://127.0.0.1:1/x", "https://localhost:1/x", "http://example.com/x"] {
+            let token = json!({"endpoint": endpoint, "keys": keys}).to_string();
+            let outcomes = webpush.send(Access::none(), parcel(&token, &Value::Null, |_| {})).await;
+            let Outcome::Refused(refused) = &outcomes[0] else { panic!("{outcomes:?}") };
+            assert_eq!((refused.class, &*refused.code), (Class::Perm, "forbidden"), "{endpoint}");
+        }
     }
 
     #[test]

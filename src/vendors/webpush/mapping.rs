@@ -42,7 +42,7 @@ pub(super) struct Subscription {
 pub(super) struct Reach {
     /// Push services' names, each with those under it; all when empty.
     pub(super) hosts: Vec<String>,
-    /// An owner who names a host or an authority of his own may also mean one at home.
+    /// An owner who names a host in their place may also mean one at home.
     pub(super) is_free: bool,
 }
 

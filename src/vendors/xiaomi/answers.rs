@@ -80,7 +80,8 @@ fn is_set(value: &Value) -> bool {
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
         Value::String(text) => !text.is_empty(),
-        _ => true,
+        Value::Number(count) => count.as_i64() != Some(0),
+        Value::Bool(true) => true,
     }
 }
 

@@ -93,10 +93,15 @@ async fn a_batch_of_dead_ones_is_told_one_by_one() {
 }
 
 #[tokio::test]
-async fn what_xiaomi_would_refuse_is_not_sent() {
+async fn what_is_too_long_is_cut_to_what_xiaomi_takes_and_what_it_cannot_show_is_not_sent() {
     let (line, xiaomi) = xiaomi();
-    let long = parcel("ok-1", &Value::Null, |message| message.title = Some("汉".repeat(50)));
-    assert_eq!(classes(&xiaomi.send(Access::none(), long).await), [Some(Class::Perm)]);
+    let long = parcel("ok-1", &Value::Null, |message| {
+        (message.title, message.body) = (Some("汉".repeat(50)), Some("👨‍👩‍👧‍👦".repeat(40)));
+    });
+    assert_eq!(classes(&xiaomi.send(Access::none(), long).await), [None]);
+    line.world().capture.clear();
+    let silent = parcel("ok-1", &Value::Null, |message| message.silent = true);
+    assert_eq!(classes(&xiaomi.send(Access::none(), silent).await), [Some(Class::Perm)]);
     assert!(line.world().capture.requests(Vendor::Xiaomi).is_empty());
     line.world().set_quotas(Vendor::Xiaomi, lab::Quotas { rate: None, day: Some(0) });
     assert_eq!(fate(&xiaomi, &Access::none(), "ok-1").await.1, "200001");

@@ -1,5 +1,7 @@
 //! What other gateways were found to do wrong, by the numbers of a list made before this was written.
-//! Those that concern queues and the store are tested where those are: 5 and 9 with the engine.
+//! Two are tested where the engine is: 5, that a crash loses what was not sent yet, by
+//! `actors/src/store/tests/errands.rs`, and 9, that what waits grows without bound, by
+//! `actors/src/channel/desk/tests.rs`. Their names begin with the number too.
 
 use std::time::Duration;
 
@@ -81,7 +83,9 @@ async fn fault_4_every_token_has_its_own_result_in_its_place() {
     for vendor in Vendor::ALL {
         let line = bench.line(vendor);
         let access = line.access().await;
-        let names: Vec<String> = (0..120).map(|at| format!("ok-{at}")).collect();
+        // More than one call takes of Meizu's; where a call has one token, each is a call.
+        let count = if line.gateway.manners().batch_max == 1 { 20 } else { 120 };
+        let names: Vec<String> = (0..count).map(|at| format!("ok-{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let outcomes = line.send(&access, &line.message(), &bench.tokens(vendor, &names)).await;
         assert_eq!(outcomes.len(), names.len(), "{vendor}");

@@ -405,7 +405,7 @@ fn a_campaign_holds_no_code_up_and_does_not_stand_still() {
 }
 
 #[test]
-fn what_waits_here_is_bounded_whatever_is_due() {
+fn fault_9_what_waits_here_is_bounded_whatever_is_due() {
     let mut bench = bench(Vendor::Fcm, Manners { in_flight_max: 2, ..manners(1) });
     let message = fake::message("a", NOON);
     for lane in ErrandLane::ALL {

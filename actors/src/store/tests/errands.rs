@@ -107,7 +107,7 @@ fn a_device_with_a_token_gets_it_by_its_vendor_and_by_no_socket() {
 }
 
 #[test]
-fn what_was_out_when_the_process_died_is_out_again_and_what_was_taken_is_not() {
+fn fault_5_what_was_out_when_the_process_died_is_out_again_and_what_was_taken_is_not() {
     for on in BOTH {
         let (mut bench, app, phone) = Bench::shop(on);
         let channel = bench.channel(app, Vendor::Fcm);
