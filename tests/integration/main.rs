@@ -11,6 +11,7 @@ mod audiences;
 mod bad_frames;
 mod bad_requests;
 mod campaigns;
+mod channels;
 mod command_line;
 mod contract;
 mod crash;

@@ -1,26 +1,21 @@
 //! Errands that wait for a call, gathered by what they say. Pure: time comes in.
 //!
-//! One call carries one content. The same message to many devices goes together; different messages
-//! that say the same go together where the vendor has no key by which it drops repeats: with one, a
-//! message repeated in other company would be dropped or doubled.
+//! One call carries one message, to as many devices as it is for. Different messages that say the same
+//! do not go together: a call has one content for all its devices, and the message's id is in it, by
+//! which a device knows what it has by another road, and a vendor with a key for it a repeat.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 use carillon_sdk::MessageId;
-use sha2::{Digest, Sha256};
 
 use super::lanes::Lanes;
 use super::{Errand, ErrandLane, Manners, Options, Sort};
-use crate::model::Message;
 
-/// So long a group waits for company, unless it is urgent or full: pushes of one content come in a
-/// burst or not at all.
+/// So long a group waits for company, unless it is urgent or full: a message's devices come in a burst
+/// or not at all.
 pub(super) const COALESCE_MS: u64 = 20;
-
-/// Messages that end within the same span may go together; the first to end says when.
-const END_GRAIN_MS: u64 = 60_000;
 
 /// An errand that was claimed.
 #[derive(Debug, Clone)]
@@ -35,12 +30,6 @@ pub(super) struct Held {
     pub(super) replayed: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    id: Option<MessageId>,
-    content: [u8; 32],
-}
-
 #[derive(Debug)]
 struct Group {
     held: Vec<Held>,
@@ -52,9 +41,9 @@ struct Group {
 struct Line {
     /// They wait for nothing.
     ready: VecDeque<Vec<Held>>,
-    open: AHashMap<Key, Group>,
+    open: AHashMap<MessageId, Group>,
     /// Of the open ones, the oldest first; a key whose group is gone is skipped.
-    order: VecDeque<(Key, u64)>,
+    order: VecDeque<(MessageId, u64)>,
     waiting: usize,
 }
 
@@ -62,20 +51,13 @@ struct Line {
 #[derive(Debug)]
 pub(super) struct Batch {
     most: usize,
-    /// Different messages that say the same may go together.
-    coalesces: bool,
     lines: [Line; 3],
     lanes: Lanes,
 }
 
 impl Batch {
     pub(super) fn new(manners: Manners) -> Self {
-        Self {
-            most: manners.batch_max.max(1),
-            coalesces: !manners.is_idempotent,
-            lines: Default::default(),
-            lanes: Lanes::default(),
-        }
+        Self { most: manners.batch_max.max(1), lines: Default::default(), lanes: Lanes::default() }
     }
 
     pub(super) fn waiting(&self, lane: ErrandLane) -> usize {
@@ -89,7 +71,7 @@ impl Batch {
     /// Takes in what was claimed together.
     pub(super) fn add(&mut self, claimed: Vec<Held>, now_ms: u64) {
         for held in claimed {
-            let key = (self.most > 1 && !held.alone).then(|| self.key(&held.errand.message));
+            let key = (self.most > 1 && !held.alone).then_some(held.errand.message.id);
             let line = &mut self.lines[held.lane as usize];
             line.waiting += 1;
             let Some(key) = key else {
@@ -145,7 +127,7 @@ impl Batch {
             if !line.ready.is_empty() {
                 return Some(0);
             }
-            let begun = |(key, began_ms): &&(Key, u64)| {
+            let begun = |(key, began_ms): &&(MessageId, u64)| {
                 line.open.get(key).is_some_and(|group| group.began_ms == *began_ms)
             };
             line.order.iter().find(begun).map(|(_, began_ms)| began_ms + COALESCE_MS)
@@ -162,20 +144,10 @@ impl Batch {
         };
         lines.into_iter().flat_map(of).collect()
     }
-
-    fn key(&self, message: &Message) -> Key {
-        let Message { title, body, data, uri, look, options, .. } = message;
-        let ends = if self.coalesces { message.expires_at.as_millis() / END_GRAIN_MS } else { 0 };
-        let kind = (message.lane, message.silent, &message.collapse_key, message.revokes, ends);
-        // Plain data always serializes; were it not so, nothing would be alike.
-        let content = rmp_serde::to_vec(&(title, body, data, uri, look, options, kind))
-            .unwrap_or_else(|_| message.id.as_bytes().to_vec());
-        Key { id: (!self.coalesces).then_some(message.id), content: Sha256::digest(content).into() }
-    }
 }
 
 impl Line {
-    fn close(&mut self, key: &Key) {
+    fn close(&mut self, key: &MessageId) {
         if let Some(group) = self.open.remove(key) {
             self.ready.push_back(group.held);
         }

@@ -163,8 +163,13 @@ fn count(counter: &AtomicU64) {
 
 /// What the app asks of the driver.
 enum Command {
-    Ack { seq: u64, message_id: MessageId },
+    Ack {
+        seq: u64,
+        message_id: MessageId,
+    },
     Report(Report),
+    /// Another road brought the message; whether it is news.
+    Brought(MessageId, oneshot::Sender<bool>),
     Ask(Ask, oneshot::Sender<Result<Option<UserId>, Error>>),
     Close(oneshot::Sender<()>),
 }
@@ -221,6 +226,16 @@ impl DeviceClient {
     /// Tells what became of a message on the device.
     pub async fn report(&self, message_id: MessageId, kind: ReportKind) -> Result<(), Error> {
         self.command(Command::Report(Report { message_id, kind })).await
+    }
+
+    /// Says that the phone maker's channel brought this message: its data has the id as
+    /// `carillon_id`. True when it is to be shown: the server is told that it was, and a copy that
+    /// comes by this connection is acked and not yielded. False when the app has it from here already,
+    /// or it was revoked. Waits for no session, but for one that is just being opened.
+    pub async fn brought_by_vendor(&self, message_id: MessageId) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Brought(message_id, reply)).await?;
+        answer.await.map_err(|_| self.ended())
     }
 
     /// Says that a user is logged in here, with a token that the app server signed; returns the

@@ -88,6 +88,17 @@ impl Inbox {
         self.hold(seq);
     }
 
+    /// Another road brought the message: a copy that comes by ours is a repeat, and acked. False when
+    /// the app was given it before, or it was revoked: there is nothing to show.
+    pub(super) fn brought(&mut self, message: MessageId) -> bool {
+        if self.is_revoked(message) || self.seen.contains_key(&message) {
+            return false;
+        }
+        self.take(message);
+        self.seen.insert(message, true);
+        true
+    }
+
     /// Whether a revoked message is news to the app.
     pub(super) fn is_revoked(&self, message: MessageId) -> bool {
         self.revoked.contains(&message)
@@ -156,6 +167,18 @@ mod tests {
         assert_eq!(inbox.judge(&push, None, NOW), Verdict::RepeatHeld);
         inbox.ack(push.message_id, push.seq);
         assert_eq!(inbox.judge(&push, None, NOW), Verdict::RepeatAcked);
+    }
+
+    #[test]
+    fn what_another_road_brought_is_a_repeat_here_and_news_there_once() {
+        let mut inbox = Inbox::default();
+        let (one, other, gone) = (push(1, None), push(2, None), push(3, None));
+        assert!(inbox.brought(one.message_id) && !inbox.brought(one.message_id));
+        assert_eq!(inbox.judge(&one, None, NOW), Verdict::RepeatAcked);
+        inbox.take(other.message_id);
+        assert!(!inbox.brought(other.message_id), "the app has it from here");
+        inbox.revoke(gone.message_id);
+        assert!(!inbox.brought(gone.message_id));
     }
 
     #[test]

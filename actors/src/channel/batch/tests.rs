@@ -1,8 +1,8 @@
-use carillon_sdk::wire::Lane;
-use carillon_sdk::{Timestamp, Ttl};
+use carillon_sdk::Timestamp;
 
 use super::*;
 use crate::channel::fake;
+use crate::model::Message;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -47,45 +47,20 @@ fn who_waits_for_it_does_not_wait_for_company() {
 }
 
 #[test]
-fn different_messages_that_say_the_same_go_together_where_no_key_tells_repeats() {
-    for (is_idempotent, expected) in [(false, vec![3]), (true, vec![1, 1, 1])] {
+fn different_messages_that_say_the_same_keep_their_ids_and_go_apart() {
+    for is_idempotent in [false, true] {
         let mut batch = Batch::new(manners(100, is_idempotent));
         let same = (0..3).map(|number| held(number, &message("a"), ErrandLane::Normal)).collect();
         batch.add(same, 0);
-        assert_eq!(sizes(&mut batch, COALESCE_MS), expected);
-    }
-}
-
-#[test]
-fn what_differs_in_words_options_or_end_goes_apart() {
-    let base = message("a");
-    let changed = |change: fn(&mut Message)| {
-        let mut message = Message::clone(&base);
-        change(&mut message);
-        Arc::new(message)
-    };
-    let others = [
-        changed(|message| message.body = Some("b".to_owned())),
-        changed(|message| message.options = Some(r#"{"badge":1}"#.to_owned())),
-        changed(|message| message.silent = true),
-        changed(|message| message.expires_at = message.expires_at + Ttl::from_secs(60)),
-        changed(|message| message.lane = Lane::High),
-    ];
-    for (number, other) in others.iter().enumerate() {
-        let mut batch = Batch::new(manners(100, false));
-        batch.add(vec![held(0, &base, ErrandLane::Normal), held(1, other, ErrandLane::Normal)], 0);
-        assert_eq!(sizes(&mut batch, COALESCE_MS), [1, 1], "{number}");
+        assert_eq!(sizes(&mut batch, COALESCE_MS), [1, 1, 1]);
     }
 }
 
 #[test]
 fn a_device_stands_in_a_call_once() {
     let mut batch = Batch::new(manners(100, false));
-    let twice = vec![
-        held(1, &message("a"), ErrandLane::Normal),
-        held(2, &message("a"), ErrandLane::Normal),
-        held(1, &message("a"), ErrandLane::Normal),
-    ];
+    let message = message("a");
+    let twice = [1, 2, 1].map(|number| held(number, &message, ErrandLane::Normal)).into();
     batch.add(twice, 0);
     assert_eq!(sizes(&mut batch, COALESCE_MS), [2, 1]);
 }

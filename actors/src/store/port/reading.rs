@@ -8,7 +8,7 @@ use carillon_sdk::{MessageId, Timestamp};
 use roaring::RoaringBitmap;
 use tokio::sync::oneshot;
 
-use super::super::history::{Reader, Record, Whom};
+use super::super::history::{Channel, Reader, Record, Whom};
 use super::super::reading::step_of;
 use super::super::stats::{self, Asked, Counts, Span};
 use super::super::story::Told;
@@ -118,8 +118,13 @@ impl Store {
                 Whom::User(_) => false,
             })
         };
-        let sent =
-            of_device().find(|record| matches!(record.step, Step::Sent | Step::Delivered | Step::HandedOver));
+        // What a vendor has, the device may show before the vendor's word is on disk.
+        let is_sent = |record: &&Record| match record.step {
+            Step::Sent | Step::Delivered | Step::HandedOver => true,
+            Step::Routed => record.channel != Channel::Own,
+            _ => false,
+        };
+        let sent = of_device().find(is_sent);
         let known = of_device().any(|record| record.step == step_of(kind));
         Ok(sent.map(|record| (record.push_type, record.task, known)))
     }

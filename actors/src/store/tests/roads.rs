@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use carillon_sdk::wire::Lane;
+use carillon_sdk::wire::{Lane, ReportKind};
 use carillon_sdk::{Ttl, Vendor};
 
 use super::super::RevokeOutcome;
@@ -260,5 +260,17 @@ fn on_a_full_disk_what_vendors_take_still_gets_its_verdict() {
         bench.faults.fill(true);
         end(&channel, one(&channel).id, TAKEN);
         assert_eq!(bench.counts(app, id), [("handed_over".to_owned(), 1)]);
+    }
+}
+
+#[test]
+fn a_device_may_say_that_it_was_shown_before_its_vendors_word_is_on_disk() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let (id, _) = bench.push(Owner::Device(phone));
+        let other = bench.device(app, "other");
+        let report = |device| wait(bench.store().report(device, id, ReportKind::Shown)).unwrap();
+        assert!(report(phone));
+        assert!(!report(other), "it was never for this one");
     }
 }

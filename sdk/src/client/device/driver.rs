@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::session::Session;
 use super::{Acks, Command, Counters, Error, Event, Options, Status, count};
@@ -13,7 +13,7 @@ use crate::client::connection::Connection;
 use crate::client::inbox::{Inbox, Verdict};
 use crate::client::random_below;
 use crate::ids::MessageId;
-use crate::wire::{self, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello, Push, Revoke};
+use crate::wire::{self, ErrorCode, Frame, Goodbye, GoodbyeReason, Hello, Push, Report, ReportKind, Revoke};
 
 /// A session that lived this long was a good one: the next failure is a first one again.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
@@ -150,6 +150,11 @@ impl Driver {
     fn put_off(&mut self, command: Command) {
         match command {
             Command::Ack { seq, message_id } => self.inbox.ack(message_id, seq),
+            Command::Brought(message, reply) => {
+                if let Some(report) = self.brought(message, reply) {
+                    self.put_off(Command::Report(report));
+                }
+            }
             other if self.waiting.len() < super::COMMANDS_MAX => self.waiting.push_back(other),
             Command::Ask(_, reply) => {
                 let _ = reply.send(Err(Error::Lost));
@@ -248,6 +253,10 @@ impl Driver {
         match command {
             Command::Ack { seq, message_id } => self.ack(session, message_id, seq),
             Command::Report(report) => session.owe(Frame::Report(report)),
+            Command::Brought(message, reply) => {
+                let report = self.brought(message, reply).map(Frame::Report);
+                report.into_iter().for_each(|report| session.owe(report));
+            }
             Command::Ask(ask, reply) => session.ask(ask, reply),
             Command::Close(done) => {
                 session.flush().await?;
@@ -258,6 +267,14 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// What is to be said of a message that the vendor's channel brought, when it is news.
+    fn brought(&mut self, message_id: MessageId, reply: oneshot::Sender<bool>) -> Option<Report> {
+        let is_news = self.inbox.brought(message_id);
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(is_news);
+        is_news.then_some(Report { message_id, kind: ReportKind::Shown })
     }
 
     fn ack(&mut self, session: &mut Session, message: MessageId, seq: u64) {

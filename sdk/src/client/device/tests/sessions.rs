@@ -42,6 +42,21 @@ async fn a_repeat_is_acked_and_counted_and_not_yielded() {
     assert_eq!(device.counts().repeats, 1);
 }
 
+#[tokio::test]
+async fn what_a_vendor_brought_is_reported_and_its_copy_acked_and_not_yielded() {
+    let (_server, device, mut peer) = anna(Acks::Manual).await;
+    let brought = push(1).message_id;
+    assert!(soon(device.brought_by_vendor(brought)).await.unwrap());
+    let shown = Frame::Report(Report { message_id: brought, kind: ReportKind::Shown });
+    assert_eq!(peer.settled().await, [shown]);
+    peer.say(&Frame::Push(push(1))).await;
+    peer.say(&Frame::Push(push(2))).await;
+    assert_eq!(soon(device.next_push()).await.unwrap(), push(2));
+    assert_eq!(peer.settled().await, [ack([1])], "it was shown, though not from here");
+    let known = soon(device.brought_by_vendor(push(2).message_id)).await.unwrap();
+    assert!(!known && peer.settled().await.is_empty(), "the app has it from here");
+}
+
 fn acks(frames: Vec<Frame>) -> Vec<u64> {
     let seqs = frames.into_iter().map(|frame| match frame {
         Frame::Ack(Ack { seqs }) => seqs,
