@@ -20,7 +20,7 @@ async fn a_kill_amid_pushes_by_all_vendors_costs_no_target_its_verdict_and_repea
         let lifted = limits.into_iter().filter(|limit| limit.of == "device").map(|limit| (limit.name, None));
         bench.set_up(vendor, lifted.collect()).await;
         // Half of them are under way for a while: vendors have them, and have not said so.
-        let name = |n: usize| format!("{}-{vendor}-{n}", if n % 2 == 0 { "slow-200" } else { "ok" });
+        let name = |n: usize| format!("{}-{vendor}-{n}", if n.is_multiple_of(2) { "slow-200" } else { "ok" });
         phones.extend((0..OF_EACH).map(|n| (vendor, name(n))));
     }
     bench.phones(&phones).await;

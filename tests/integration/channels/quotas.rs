@@ -28,7 +28,7 @@ async fn no_vendor_ever_has_to_refuse_for_a_spent_day() {
     bench.phones(&phones).await;
     let mut pushed = Vec::new();
     for (n, (_, name)) in phones.iter().enumerate() {
-        let ttl_s = if n % 2 == 0 { TWO_DAYS_S } else { MINUTE_S };
+        let ttl_s = if n.is_multiple_of(2) { TWO_DAYS_S } else { MINUTE_S };
         let id = bench.push_for(ttl_s, name, "News", VendorOptions::default()).await;
         pushed.push(Pushed { name, id, can_wait: ttl_s == TWO_DAYS_S });
     }
