@@ -107,9 +107,10 @@ pub struct Address {
 /// How a vendor wants to be spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manners {
-    /// Tokens in one call of one content.
+    /// Tokens in one call of one message.
     pub batch_max: usize,
-    /// Calls at a time.
+    /// Calls at a time: enough that pushes to one device each, which no call can share, are not held up by
+    /// the way to the vendor. What goes too fast for it is the pace's to say.
     pub in_flight_max: usize,
     /// Devices a second: to begin with, never less, never more.
     pub rate: (u32, u32, u32),
