@@ -14,10 +14,11 @@ use super::BreakerView;
 /// A wrong setup heals by hand: it is looked at again after so long, twice that each time, to a bound.
 const CONFIG_FIRST: Ttl = Ttl::from_secs(30);
 
-/// A vendor that does not answer heals by itself, often within seconds.
-const FAULT_FIRST: Ttl = Ttl::from_secs(5);
+const CONFIG_REST_MAX: Ttl = Ttl::from_secs(600);
 
-const REST_MAX: Ttl = Ttl::from_secs(600);
+/// A vendor that does not answer heals by itself, often within seconds: it is looked at more often.
+const FAULT_FIRST: Ttl = Ttl::from_secs(5);
+const FAULT_REST_MAX: Ttl = Ttl::from_secs(60);
 
 /// Calls that failed on the way or by the vendor's own fault, one after the other with none between
 /// that it took.
@@ -81,7 +82,7 @@ impl Breaker {
     /// Nothing goes until someone mends it. `thrown` is any number: it makes the jitter. True when
     /// it was closed.
     pub(super) fn trip(&mut self, code: &str, text: &str, now: Timestamp, thrown: u64) -> bool {
-        self.open(code, text, CONFIG_FIRST, now, thrown)
+        self.open(code, text, (CONFIG_FIRST, CONFIG_REST_MAX), now, thrown)
     }
 
     /// A call failed on the way, or by the vendor's own fault. True when that opens it.
@@ -90,7 +91,7 @@ impl Breaker {
         // What was under way when it opened says nothing new.
         let is_news = self.open.as_ref().is_some_and(|open| open.probing);
         if is_news || (self.open.is_none() && self.faults >= FAULTS_MAX) {
-            return self.open(code, text, FAULT_FIRST, now, thrown);
+            return self.open(code, text, (FAULT_FIRST, FAULT_REST_MAX), now, thrown);
         }
         false
     }
@@ -101,7 +102,14 @@ impl Breaker {
         self.open.take().is_some()
     }
 
-    fn open(&mut self, code: &str, text: &str, first: Ttl, now: Timestamp, thrown: u64) -> bool {
+    fn open(
+        &mut self,
+        code: &str,
+        text: &str,
+        (first, most): (Ttl, Ttl),
+        now: Timestamp,
+        thrown: u64,
+    ) -> bool {
         let was_closed = self.open.is_none();
         let (since, rest) = match &self.open {
             // What was under way when it opened does not open it anew.
@@ -109,7 +117,7 @@ impl Breaker {
             Some(open) => (open.since, Ttl::from_millis(open.rest.as_millis() * 2)),
             None => (now, first),
         };
-        let rest = rest.max(first).min(REST_MAX);
+        let rest = rest.max(first).min(most);
         let jitter = Ttl::from_millis(thrown % (rest.as_millis() / 10 + 1));
         self.open = Some(Open {
             code: code.to_owned(),

@@ -99,7 +99,7 @@ fn throttled(refused: &Refused, case: Case) -> (Fate, Then) {
             (_, until) => Then::Slow { until },
         },
         Scope::Category | Scope::Endpoint => {
-            let until = asked.unwrap_or(case.now + retry::backoff(case.attempts, case.thrown));
+            let until = asked.unwrap_or(case.now + retry::backoff(case.attempts, refused.scope, case.thrown));
             if refused.scope == Scope::Endpoint { Then::PauseEndpoint(until) } else { Then::PauseSort(until) }
         }
         Scope::Message | Scope::Device => Then::Nothing,
@@ -131,7 +131,7 @@ fn dead(refused: &Refused, case: Case) -> (Fate, Then) {
 
 fn again(refused: &Refused, case: Case) -> Fate {
     let Case { vendor, attempts, expires_at, now, thrown, .. } = case;
-    Fate::End(End::Again { at: retry::at(vendor, attempts, refused.pause, expires_at, now, thrown) })
+    Fate::End(End::Again { at: retry::at(vendor, attempts, refused, expires_at, now, thrown) })
 }
 
 fn refuse(refused: &Refused) -> Fate {

@@ -16,7 +16,7 @@ use crate::clock::{Deadline, now_ns};
 use crate::lab::{Lab, Taken};
 
 /// The last verdict, and the last receipt, have come within this after the last push.
-const OVER_WITHIN: Duration = Duration::from_secs(600);
+const OVER_WITHIN: Duration = Duration::from_secs(240);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// They drop what comes twice under one key (docs/vendors.md): nobody may get a notification twice.
