@@ -34,11 +34,11 @@ async fn survives(kind: &str) {
             Some(carillon_sdk::wire::Frame::Goodbye(_) | carillon_sdk::wire::Frame::Welcome(_)) => {}
             Some(other) => panic!("{other:?} after a {kind} died"),
             // A Shard that dies loses its sockets; a device comes back.
-            None => phone = phone.reconnect(&server).await,
+            None => phone = phone.come_back(&server).await,
         }
         if missing == ["unacked"] {
             // Sent before the death and never acked: it comes again with a new session at the latest.
-            phone = phone.reconnect(&server).await;
+            phone = phone.come_back(&server).await;
         }
     }
     assert!(server.exit_status().is_none(), "the process must live");

@@ -37,13 +37,25 @@ impl Phone {
     }
 
     pub(crate) async fn connect_over(transport: Transport, server: &Server, device: Registered) -> Self {
+        match Self::arrive(transport, server, device).await {
+            Ok(phone) => phone,
+            Err((_, other)) => panic!("expected a welcome, got {other:?}"),
+        }
+    }
+
+    /// Without a welcome: the device, and what it was told instead.
+    async fn arrive(
+        transport: Transport,
+        server: &Server,
+        device: Registered,
+    ) -> Result<Self, (Registered, Option<Frame>)> {
         let mut connection = dial(transport, server, &device).await;
         let hello =
             Hello { version: wire::VERSION, credential: device.credential.clone(), ..Hello::default() };
         connection.send(&Frame::Hello(hello)).await.unwrap();
         match within("a welcome", connection.next()).await.unwrap() {
-            Some(Frame::Welcome(welcome)) => Self { device, welcome, told: None, connection, transport },
-            other => panic!("expected a welcome, got {other:?}"),
+            Some(Frame::Welcome(welcome)) => Ok(Self { device, welcome, told: None, connection, transport }),
+            other => Err((device, other)),
         }
     }
 
@@ -61,6 +73,22 @@ impl Phone {
         let Self { device, transport, connection, .. } = self;
         drop(connection);
         Self::connect_over(transport, server, device).await
+    }
+
+    /// The same, as often as it is sent away: while its shard is made anew, a device is.
+    pub(crate) async fn come_back(self, server: &Server) -> Self {
+        let Self { mut device, transport, connection, .. } = self;
+        drop(connection);
+        within("a shard that takes it", async {
+            loop {
+                match Self::arrive(transport, server, device).await {
+                    Ok(phone) => return phone,
+                    Err((sent_away, Some(Frame::Goodbye(_)))) => device = sent_away,
+                    Err((_, other)) => panic!("expected a welcome or a goodbye, got {other:?}"),
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) fn disconnect(self) -> Registered {
