@@ -192,6 +192,21 @@ mod tests {
     }
 
     #[test]
+    fn a_vendor_that_was_down_is_looked_at_each_minute_at_the_latest() {
+        let mut breaker = Breaker::default();
+        for _ in 0..8 {
+            breaker.fault("connect", "", NOW, 0);
+        }
+        let mut now = NOW;
+        for rest in [5, 10, 20, 40, 60, 60] {
+            assert_eq!(breaker.allows(now), Allows::NoneUntil(now + Ttl::from_secs(rest)));
+            now = now + Ttl::from_secs(rest);
+            breaker.probes();
+            breaker.fault("connect", "", now, 0);
+        }
+    }
+
+    #[test]
     fn a_probe_that_says_nothing_leaves_the_way_to_another() {
         let mut breaker = Breaker::default();
         breaker.trip("x", "", NOW, 0);
