@@ -203,11 +203,12 @@ impl Counts {
 
     #[must_use]
     pub fn encode(mut self) -> Vec<u8> {
-        // The last is of tasks alone.
-        let fields = if self.changed_at == 0 { Self::FIELDS - 1 } else { Self::FIELDS };
+        let counts = self.fields();
+        // Zeros at the end are what `decode` makes of what is not there.
+        let stored = counts.iter().rposition(|count| **count != 0).map_or(0, |last| last + 1);
         let mut value = Vec::with_capacity(1 + 2 * Self::FIELDS);
-        value.push(fields as u8);
-        for count in self.fields().into_iter().take(fields) {
+        value.push(stored as u8);
+        for count in counts.into_iter().take(stored) {
             varint::put(&mut value, *count);
         }
         value
