@@ -21,7 +21,7 @@ const FAULT_FIRST: Ttl = Ttl::from_secs(5);
 const FAULT_REST_MAX: Ttl = Ttl::from_secs(60);
 
 /// Calls that failed on the way or by the vendor's own fault, one after the other with none between
-/// that it took.
+/// that it took, and each a witness.
 const FAULTS_MAX: u32 = 8;
 
 /// Calls that may be made now.
@@ -85,9 +85,19 @@ impl Breaker {
         self.open(code, text, (CONFIG_FIRST, CONFIG_REST_MAX), now, thrown)
     }
 
-    /// A call failed on the way, or by the vendor's own fault. True when that opens it.
-    pub(super) fn fault(&mut self, code: &str, text: &str, now: Timestamp, thrown: u64) -> bool {
-        self.faults = self.faults.saturating_add(1);
+    /// A call failed on the way, or by the vendor's own fault. Of a witness this tells of the vendor;
+    /// of another perhaps of the token alone, and only the one call that looks is heard: else a few
+    /// tokens on which a vendor stumbles, left over when all others are through, would stop the channel
+    /// for everyone. True when that opens it.
+    pub(super) fn fault(
+        &mut self,
+        code: &str,
+        text: &str,
+        is_witness: bool,
+        now: Timestamp,
+        thrown: u64,
+    ) -> bool {
+        self.faults = self.faults.saturating_add(u32::from(is_witness));
         // What was under way when it opened says nothing new.
         let is_news = self.open.as_ref().is_some_and(|open| open.probing);
         if is_news || (self.open.is_none() && self.faults >= FAULTS_MAX) {
@@ -177,17 +187,17 @@ mod tests {
     fn a_dead_vendor_costs_eight_calls_and_one_that_is_well_between_forgives() {
         let mut breaker = Breaker::default();
         for _ in 0..7 {
-            assert!(!breaker.fault("connect", "", NOW, 0));
+            assert!(!breaker.fault("connect", "", true, NOW, 0));
         }
         assert!(!breaker.passed());
         for _ in 0..7 {
-            assert!(!breaker.fault("connect", "", NOW, 0));
+            assert!(!breaker.fault("connect", "", true, NOW, 0));
         }
-        assert!(breaker.fault("connect", "", NOW, 0));
-        assert!(!breaker.fault("connect", "", NOW, 0), "what was under way");
+        assert!(breaker.fault("connect", "", true, NOW, 0));
+        assert!(!breaker.fault("connect", "", true, NOW, 0), "what was under way");
         assert_eq!(breaker.allows(NOW), Allows::NoneUntil(later(5)));
         breaker.probes();
-        breaker.fault("connect", "", later(5), 0);
+        breaker.fault("connect", "", true, later(5), 0);
         assert_eq!(breaker.allows(later(5)), Allows::NoneUntil(later(15)));
     }
 
@@ -195,15 +205,31 @@ mod tests {
     fn a_vendor_that_was_down_is_looked_at_each_minute_at_the_latest() {
         let mut breaker = Breaker::default();
         for _ in 0..8 {
-            breaker.fault("connect", "", NOW, 0);
+            breaker.fault("connect", "", true, NOW, 0);
         }
         let mut now = NOW;
         for rest in [5, 10, 20, 40, 60, 60] {
             assert_eq!(breaker.allows(now), Allows::NoneUntil(now + Ttl::from_secs(rest)));
             now = now + Ttl::from_secs(rest);
             breaker.probes();
-            breaker.fault("connect", "", now, 0);
+            breaker.fault("connect", "", true, now, 0);
         }
+    }
+
+    #[test]
+    fn tokens_on_which_a_vendor_stumbles_again_and_again_stop_nobody() {
+        let mut breaker = Breaker::default();
+        for _ in 0..7 {
+            breaker.fault("InternalServerError", "", true, NOW, 0);
+        }
+        for at in 0..100 {
+            assert!(!breaker.fault("InternalServerError", "", false, later(at), 0));
+        }
+        assert_eq!(breaker.allows(later(100)), Allows::All);
+        assert!(breaker.fault("InternalServerError", "", true, later(100), 0));
+        breaker.probes();
+        breaker.fault("InternalServerError", "", false, later(105), 0);
+        assert_eq!(breaker.allows(later(105)), Allows::NoneUntil(later(115)), "the look is heard");
     }
 
     #[test]

@@ -13,6 +13,8 @@ struct Health {
     well: bool,
     /// Code and text of what says otherwise.
     fault: Option<(String, String)>,
+    /// The fault is the way's, or of an errand that had not failed before.
+    is_witness: bool,
     trip: Option<(String, String)>,
     /// A dead token that is not believed to be.
     doubt: Option<(String, String)>,
@@ -101,7 +103,7 @@ impl Desk {
                     };
                     let (fate, then) = course::judge(&refused, case);
                     self.then(then, &held, now);
-                    health.saw(&refused, then, verdict);
+                    health.saw(&refused, then, verdict, held.errand.attempts);
                     self.last_error = Some(LastError { at: now.at, refused });
                     self.meet(fate, held, &mut replay, now);
                 }
@@ -162,7 +164,7 @@ impl Desk {
         } else if !health.well {
             match health.fault {
                 Some((code, text)) => {
-                    if self.breaker.fault(&code, &text, now.at, thrown) {
+                    if self.breaker.fault(&code, &text, health.is_witness, now.at, thrown) {
                         tracing::warn!(vendor = %self.vendor, code, text, "a channel stops: its vendor is not well");
                     }
                 }
@@ -173,12 +175,15 @@ impl Desk {
 }
 
 impl Health {
-    fn saw(&mut self, refused: &Refused, then: Then, verdict: Verdict) {
+    fn saw(&mut self, refused: &Refused, then: Then, verdict: Verdict, attempts: u16) {
         let words = || (refused.code.clone(), refused.text.clone());
         let is_held = refused.class == Class::Unbind && verdict == Verdict::Hold;
         match then {
             Then::Trip => self.trip = Some(words()),
-            Then::Fault => self.fault = Some(words()),
+            Then::Fault => {
+                self.fault = Some(words());
+                self.is_witness |= attempts == 0 || refused.scope == Scope::Connection;
+            }
             _ if is_held => self.doubt = Some(words()),
             _ if refused.class == Class::Reauth || refused.scope == Scope::Connection => {}
             _ => self.well = true,

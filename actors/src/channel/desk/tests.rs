@@ -271,6 +271,22 @@ fn a_vendor_that_is_down_costs_few_calls_and_all_go_when_it_is_back() {
 }
 
 #[test]
+fn what_fails_again_when_all_others_are_through_keeps_nobody_waiting() {
+    let mut bench = bench(Vendor::Fcm, manners(1));
+    let message = fake::message("a", bench.now.at);
+    bench.add(LANE, (0..50).map(|number| Errand { attempts: 1, ..fake::errand(number, &message, NOON) }));
+    bench.answer(|_| refuse(Class::Retry, Scope::Platform));
+    assert!(!bench.is_open() && bench.ended.len() == 50);
+    bench.send(50, 1);
+    assert_eq!(bench.sizes(), [1], "who comes new is sent to at once");
+    bench.accept();
+
+    bench.add(LANE, (60..80).map(|number| Errand { attempts: 1, ..fake::errand(number, &message, NOON) }));
+    bench.answer(|_| refuse(Class::Retry, Scope::Connection));
+    assert!(bench.is_open(), "that the way fails tells of all, whoever was to go it");
+}
+
+#[test]
 fn an_operators_trial_sets_a_stopped_channel_going() {
     let mut bench = bench(Vendor::Apns, manners(1));
     bench.send(0, 1);
