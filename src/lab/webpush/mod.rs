@@ -5,7 +5,6 @@
 //! `lab::fate_of` reads it, or `say-<status>-…`, which is answered with that status each time.
 
 mod browser;
-mod p256;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -18,11 +17,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use carillon_sdk::Vendor;
 use futures_util::future::BoxFuture;
+use p256::SecretKey;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use self::browser::Browser;
-use self::p256::Curve;
+use self::browser::{Browser, key, public};
 use self::rules::{No, Push};
 use self::vapid::Vapid;
 use super::{Asked, Condition, Fate, Reply, Simulator, Taken, World};
@@ -33,8 +32,7 @@ const PATH: &str = "/wpush/v2/";
 const BROWSERS_MAX: usize = 100_000;
 
 pub struct WebPush {
-    curve: Curve,
-    secret: [u8; 32],
+    secret: SecretKey,
     vapid: Vapid,
     browsers: Mutex<HashMap<String, Arc<Browser>>>,
 }
@@ -42,12 +40,11 @@ pub struct WebPush {
 impl WebPush {
     #[must_use]
     pub fn new() -> Self {
-        let (curve, mut secret) = (Curve::new(), [0; 32]);
-        getrandom::fill(&mut secret).expect("the system gives random bytes, or nothing here could start");
-        // So that it is below the order, which begins with 32 ones.
-        secret[0] &= 0x7f;
-        let vapid = Vapid::new(curve.public(&secret).to_vec());
-        Self { curve, secret, vapid, browsers: Mutex::default() }
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the system gives random bytes, or nothing here could start");
+        let secret = key(bytes);
+        let vapid = Vapid::new(public(&secret));
+        Self { secret, vapid, browsers: Mutex::default() }
     }
 
     /// What a browser would give the app for a push service at `origin` (`https://host:port`): JSON as
@@ -62,7 +59,7 @@ impl WebPush {
         if let Some(known) = self.browsers.lock().get(token) {
             return Arc::clone(known);
         }
-        let made = Arc::new(Browser::of(&self.curve, token));
+        let made = Arc::new(Browser::of(token));
         let mut browsers = self.browsers.lock();
         if browsers.len() >= BROWSERS_MAX {
             browsers.clear();
@@ -94,7 +91,7 @@ impl WebPush {
         if asked.body.is_empty() {
             return Ok(push);
         }
-        let plain = self.browser(token).read(&self.curve, &asked.body);
+        let plain = self.browser(token).read(&asked.body);
         push.plain = Some(plain.map_err(|why| No::new(400, 110, why))?);
         Ok(push)
     }
@@ -186,7 +183,7 @@ impl Simulator for WebPush {
     /// `public_key` is what the web page subscribes with.
     fn setup(&self) -> (Value, Value) {
         let credential = json!({
-            "private_key": URL_SAFE_NO_PAD.encode(self.secret),
+            "private_key": URL_SAFE_NO_PAD.encode(self.secret.to_bytes()),
             "public_key": URL_SAFE_NO_PAD.encode(self.vapid.public()),
         });
         (credential, json!({"subject": "mailto:push@example.com"}))
