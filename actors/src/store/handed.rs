@@ -103,6 +103,19 @@ impl Handed {
         Some(before)
     }
 
+    /// The device itself says that it has it: what a vendor took, and nobody had confirmed.
+    pub(super) fn acked(&mut self, device: Device, id: MessageId) -> Option<Taken> {
+        let taken = self.taken.get_mut(&(device, id)).filter(|taken| !taken.is_confirmed)?;
+        taken.is_confirmed = true;
+        Some(*taken)
+    }
+
+    /// Whether it would.
+    #[must_use]
+    pub(super) fn is_unconfirmed(&self, device: Device, id: MessageId) -> bool {
+        self.taken.get(&(device, id)).is_some_and(|taken| !taken.is_confirmed)
+    }
+
     /// The confirmation did not come on disk, or it was known of old.
     pub(super) fn take_back(&mut self, device: Device, id: MessageId, vendor: Vendor) {
         self.early.remove(&(device, vendor, Named::Ours(id)));

@@ -6,7 +6,6 @@ use carillon_sdk::MessageId;
 use carillon_sdk::api::Step;
 use carillon_sdk::wire::{Lane, ReportKind};
 
-use super::Cursor;
 use super::broadcasts::reject;
 use super::disk::Failed;
 use super::history::{MessageHead, Reason, Whom};
@@ -16,6 +15,7 @@ use super::pending::{Desk, Reading};
 use super::rows::{MessageRow, decode};
 use super::stats::{self, Span};
 use super::work::{Later, QueuePage, Report, Story, Work};
+use super::{Acked, Cursor};
 use crate::model::{Device, Due, Owner, Seq};
 
 /// Reports taken in lately, so that two of a kind at once count once. History tells of older ones.
@@ -43,10 +43,14 @@ impl Partition {
             }
             Later::Ack { device, acked } => {
                 let Some(people) = self.people(device.app) else { return Ok(()) };
-                let mut desk = Desk { rows: &self.rows, people: &people, work };
-                for acked in acked {
-                    if let Some(owner) = acked.owner {
-                        self.pending.ack(&mut desk, device, owner, acked.seq)?;
+                for Acked { owner, seq, id } in acked {
+                    let mut desk = Desk { rows: &self.rows, people: &people, work };
+                    let was_due = match owner {
+                        Some(owner) => self.pending.ack(&mut desk, device, owner, seq)?,
+                        None => false,
+                    };
+                    if !was_due {
+                        self.has_arrived(device, id, work);
                     }
                 }
             }

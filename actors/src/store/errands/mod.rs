@@ -217,7 +217,14 @@ impl Partition {
         Ok(())
     }
 
-    /// A receipt says that it arrived.
+    /// The device has what is not due to it: a vendor took it, while our own road had it too.
+    pub(in crate::store) fn has_arrived(&self, device: Device, id: MessageId, work: &mut Work) {
+        let Some(taken) = self.shared.handed.lock().acked(device, id) else { return };
+        let Taken { vendor, push_type, task, .. } = taken;
+        self.confirmed(device, vendor, Story { app: device.app, id, push_type, task, is_quiet: false }, work);
+    }
+
+    /// A receipt, or the device, says that it arrived.
     fn confirmed(&self, device: Device, vendor: Vendor, story: Story, work: &mut Work) {
         if story.is_quiet {
             return;

@@ -14,34 +14,34 @@ use crate::store::rows::{MessageRow, PendingRow};
 use crate::store::work::Story;
 
 impl Pending {
-    /// A device acked a place. Nothing happens when it is not there (any more).
+    /// A device acked a place. False when it is not due to it (any more), and then nothing happens.
     pub(in crate::store) fn ack(
         &mut self,
         desk: &mut Desk<'_>,
         device: Device,
         owner: Owner,
         seq: Seq,
-    ) -> Result<(), Failed> {
+    ) -> Result<bool, Failed> {
         if self.leaving.contains(&(owner, seq)) || matches!(owner, Owner::Device(other) if other != device) {
-            return Ok(());
+            return Ok(false);
         }
-        let Some((lane, mut row)) = self.find(desk.rows, owner, seq)? else { return Ok(()) };
+        let Some((lane, mut row)) = self.find(desk.rows, owner, seq)? else { return Ok(false) };
         if row.acked.contains(&device.ordinal) {
-            return Ok(());
+            return Ok(false);
         }
         let story = Story::of_row(device.app, &row);
         let group = desk.people.group(device.ordinal);
         desk.work.record(story, Whom::Device(device.ordinal), group, Step::Delivered, None);
         let Owner::User(user) = owner else {
             self.leave(owner, lane, seq, &row);
-            return Ok(());
+            return Ok(true);
         };
         row.acked.push(device.ordinal);
         if !row.listed.contains(&device.ordinal) {
             row.listed.push(device.ordinal);
         }
         self.settle_user(user, lane, seq, row);
-        Ok(())
+        Ok(true)
     }
 
     /// After a user's place changed: it goes when all it is listed for have acked.

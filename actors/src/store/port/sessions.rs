@@ -89,7 +89,12 @@ impl Store {
         for acked in acked {
             match acked.owner {
                 Some(owner) => shares[shared.partition_of(owner)].push(acked),
-                None => self.ack_broadcast(device, acked.seq),
+                None => {
+                    self.ack_broadcast(device, acked.seq);
+                    if shared.handed.lock().is_unconfirmed(device, acked.id) {
+                        shares[shared.partition_of_device(device)].push(acked);
+                    }
+                }
             }
         }
         let mut told = Ok(());
