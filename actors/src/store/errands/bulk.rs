@@ -54,6 +54,15 @@ impl Roads<'_> {
         }
         split
     }
+
+    /// Who of them would wait for a vendor, were all connected: nobody knows who was.
+    fn waits(&self, people: &OfApp, devices: &RoaringBitmap) -> Vec<(Wait, RoaringBitmap)> {
+        let waits = Vendor::ALL.into_iter().filter(|&vendor| self.has(vendor)).filter_map(|vendor| {
+            let Road::Later(_, wait, _) = self.road_of(vendor, true) else { return None };
+            Some((wait, people.carried_by(vendor) & devices))
+        });
+        waits.filter(|(_, carried)| !carried.is_empty()).collect()
+    }
 }
 
 impl Partition {
@@ -75,9 +84,15 @@ impl Partition {
         }
     }
 
-    /// Who was to get it by our own road and had it long enough; and whose vendor is gone.
+    /// Who was to get it by our own road and had it long enough. After a start they wait anew.
     pub(in crate::store) fn route_waits(&mut self, people: &OfApp, entry: &LogEntry, work: &mut Work) {
+        let lost = entry.take_lost_waits();
         let Some(roads) = self.shared.roads(&entry.message) else { return };
+        if !lost.is_empty() {
+            for (wait, devices) in roads.waits(people, &lost) {
+                entry.wait(work.now + wait.after, wait, devices);
+            }
+        }
         for (wait, devices) in entry.take_waits(work.now) {
             let (online, due): (RoaringBitmap, RoaringBitmap) =
                 devices.iter().partition(|&ordinal| wait.unless_online && roads.is_online(ordinal));

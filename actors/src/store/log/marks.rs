@@ -26,8 +26,10 @@ pub(super) struct Marks {
     pub handed: RoaringBitmap,
     /// Only a vendor carries it to these.
     pub held: RoaringBitmap,
-    /// When a vendor is to take over for whom; memory alone: a start asks the vendor no more.
+    /// When a vendor is to take over for whom; memory alone.
     pub waits: Vec<(Timestamp, Wait, RoaringBitmap)>,
+    /// At a start: who waits for a vendor is not known, and is to be found out.
+    pub waits_lost: bool,
     pub sent: RoaringBitmap,
     pub reported: AHashMap<ReportKind, RoaringBitmap>,
     /// Expired or revoked: nothing changes any more.
@@ -107,6 +109,13 @@ impl Marks {
         self.waits = waits;
         let open = |devices: RoaringBitmap| (devices & &self.released) - &self.settled - &self.held;
         due.into_iter().map(|(_, wait, devices)| (wait, open(devices))).collect()
+    }
+
+    pub(super) fn take_lost_waits(&mut self) -> RoaringBitmap {
+        if !std::mem::take(&mut self.waits_lost) || self.over {
+            return RoaringBitmap::new();
+        }
+        &self.released - &self.settled - &self.held
     }
 
     pub(super) fn may_join(&self, ordinal: u32) -> bool {

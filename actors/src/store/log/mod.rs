@@ -214,6 +214,15 @@ impl LogEntry {
         self.marks.write().waits.push((until, wait, devices));
     }
 
+    /// After a start, once: who by our own road alone is still without it.
+    #[must_use]
+    pub(super) fn take_lost_waits(&self) -> RoaringBitmap {
+        if !self.marks.read().waits_lost {
+            return RoaringBitmap::new();
+        }
+        self.marks.write().take_lost_waits()
+    }
+
     /// Whose time is over, and who is still without it.
     #[must_use]
     pub(super) fn take_waits(&self, now: Timestamp) -> Vec<(Wait, RoaringBitmap)> {
@@ -261,6 +270,7 @@ impl LogEntry {
     pub(super) fn found(&self, revoked: bool) {
         let mut marks = self.marks.write();
         marks.found = true;
+        marks.waits_lost = true;
         marks.revoked = revoked;
         marks.over = revoked;
     }

@@ -358,6 +358,75 @@ fn a_receipt_confirms_what_was_handed_over_once_after_a_restart_too() {
 }
 
 #[test]
+fn what_a_vendor_took_and_the_device_acks_over_our_own_road_has_arrived() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let alice = bench.user(app, "alice");
+        bench.bind(phone, Some(alice));
+        bench.bind(bench.device(app, "tablet"), Some(alice));
+        bench.route(app, &serde_json::json!({ "route": "vendor_after", "vendor_after_s": 5 }));
+        let channel = bench.channel(app, Vendor::Fcm);
+        let (devices, _) = bench.push(Owner::Device(phone));
+        let (users, _) = bench.push(Owner::User(alice));
+        let sent = bench.page(phone).due;
+        bench.clock.advance(std::time::Duration::from_secs(5));
+        for errand in claim(&channel).errands {
+            end(&channel, errand.id, TAKEN);
+        }
+        assert_eq!(bench.state(phone, devices).as_deref(), Some("handed_over"));
+        bench.ack(phone, &sent);
+        bench.ack(phone, &sent);
+        for id in [devices, users] {
+            assert_eq!(bench.state(phone, id).as_deref(), Some("delivered"));
+            let confirmed = |(step, ..): &(String, _, _)| step == "confirmed";
+            assert_eq!(bench.steps(phone, id).iter().filter(|step| confirmed(step)).count(), 1);
+            assert!(!wait(bench.store().confirm(phone, id, Vendor::Fcm)).unwrap(), "its receipt is no news");
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_that_a_vendor_took_and_the_device_acks_over_our_own_road_has_arrived() {
+    for on in BOTH {
+        let (bench, app, phone) = Bench::shop(on);
+        let message = Message { push_type: PushType::Broadcast, lane: Lane::Bulk, ..bench.message(app) };
+        let id = message.id;
+        wait(bench.store().broadcast(Arc::new(message), Audience::Everybody, None)).unwrap();
+        let channel = bench.channel(app, Vendor::Fcm);
+        let errand = wait(channel.claim(ErrandLane::Bulk, 9)).unwrap().errands.remove(0);
+        end(&channel, errand.id, TAKEN);
+        let due = Arc::clone(&bench.store().log(app)[0].due);
+        bench.ack(phone, &[Arc::clone(&due)]);
+        bench.ack(phone, &[due]);
+        assert_eq!(bench.counts(app, id), [("delivered".to_owned(), 1)]);
+        assert!(!wait(bench.store().confirm(phone, id, Vendor::Fcm)).unwrap(), "its receipt is no news");
+    }
+}
+
+#[test]
+fn a_broadcast_that_waits_for_a_connected_device_goes_to_its_vendor_after_a_restart_too() {
+    for on in BOTH {
+        let (mut bench, app, phone) = Bench::shop(on);
+        bench.route(app, &serde_json::json!({ "route": "online_first" }));
+        let epoch = bench.store().next_epoch();
+        bench.store().connect(phone, epoch, ShardNo(0)).unwrap();
+        let message = Message { push_type: PushType::Broadcast, lane: Lane::Bulk, ..bench.message(app) };
+        wait(bench.store().broadcast(Arc::new(message), Audience::Everybody, None)).unwrap();
+        bench.kill_and_reopen();
+        let channel = bench.channel(app, Vendor::Fcm);
+        let claimed = || wait(channel.claim(ErrandLane::Bulk, 9)).unwrap().errands.len();
+        bench.sweep();
+        bench.clock.advance(std::time::Duration::from_secs(29));
+        bench.sweep();
+        assert_eq!(claimed(), 0, "it may come back");
+        bench.clock.advance(std::time::Duration::from_secs(1));
+        bench.sweep();
+        assert_eq!(claimed(), 1);
+        assert!(!bench.store().log(app)[0].is_due(phone, bench.clock.now()), "one road at a time");
+    }
+}
+
+#[test]
 fn a_receipt_that_is_quicker_than_the_commit_of_what_it_is_about_is_not_lost() {
     for on in BOTH {
         let (bench, app, phone) = Bench::shop(on);
