@@ -18,11 +18,15 @@ const CONFIG_REST_MAX: Ttl = Ttl::from_secs(600);
 
 /// A vendor that does not answer heals by itself, often within seconds: it is looked at more often.
 const FAULT_FIRST: Ttl = Ttl::from_secs(5);
-const FAULT_REST_MAX: Ttl = Ttl::from_secs(60);
+const FAULT_REST_MAX: Ttl = Ttl::from_secs(30);
 
 /// Calls that failed on the way or by the vendor's own fault, one after the other with none between
 /// that it took, and each a witness.
 const FAULTS_MAX: u32 = 8;
+
+/// A vendor that has called itself too busy for so long, and took nothing meanwhile, is not well: its
+/// limits are by the second, and would have let something through.
+const BUSY_MAX: Ttl = Ttl::from_secs(3);
 
 /// Calls that may be made now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub(super) enum Allows {
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     faults: u32,
+    /// How often it called itself too busy since it took something, and since when.
+    busy: Option<(u32, Timestamp)>,
     open: Option<Open>,
 }
 
@@ -106,9 +112,22 @@ impl Breaker {
         false
     }
 
+    /// The vendor took nothing of a call, since it had too much to do. True when that opens it.
+    pub(super) fn busy(&mut self, code: &str, text: &str, now: Timestamp, thrown: u64) -> bool {
+        let (times, since) = self.busy.unwrap_or((0, now));
+        let times = times.saturating_add(1);
+        self.busy = Some((times, since));
+        let is_news = self.open.as_ref().is_some_and(|open| open.probing);
+        let is_long = times >= FAULTS_MAX && now.since(since) >= BUSY_MAX;
+        if is_news || (self.open.is_none() && is_long) {
+            return self.open(code, text, (FAULT_FIRST, FAULT_REST_MAX), now, thrown);
+        }
+        false
+    }
+
     /// The vendor took a call, or answered it as one that is well. True when it was open.
     pub(super) fn passed(&mut self) -> bool {
-        self.faults = 0;
+        (self.faults, self.busy) = (0, None);
         self.open.take().is_some()
     }
 
@@ -202,13 +221,13 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_that_was_down_is_looked_at_each_minute_at_the_latest() {
+    fn a_vendor_that_was_down_is_looked_at_each_half_minute_at_the_latest() {
         let mut breaker = Breaker::default();
         for _ in 0..8 {
             breaker.fault("connect", "", true, NOW, 0);
         }
         let mut now = NOW;
-        for rest in [5, 10, 20, 40, 60, 60] {
+        for rest in [5, 10, 20, 30, 30] {
             assert_eq!(breaker.allows(now), Allows::NoneUntil(now + Ttl::from_secs(rest)));
             now = now + Ttl::from_secs(rest);
             breaker.probes();
@@ -230,6 +249,27 @@ mod tests {
         breaker.probes();
         breaker.fault("InternalServerError", "", false, later(105), 0);
         assert_eq!(breaker.allows(later(105)), Allows::NoneUntil(later(115)), "the look is heard");
+    }
+
+    #[test]
+    fn a_vendor_that_is_too_busy_for_everyone_for_three_seconds_is_not_well() {
+        let at = |ms| NOW + Ttl::from_millis(ms);
+        let mut breaker = Breaker::default();
+        for call in 0..100 {
+            assert!(!breaker.busy("503", "", at(call * 29), 0), "it may be a limit by the second");
+        }
+        breaker.passed();
+        for call in 0..7 {
+            assert!(!breaker.busy("503", "", at(call * 1_000), 0), "few say little");
+        }
+        assert!(breaker.busy("503", "", at(7_000), 0));
+        assert_eq!(breaker.allows(at(7_000)), Allows::NoneUntil(at(12_000)));
+        breaker.probes();
+        breaker.busy("503", "", at(12_000), 0);
+        assert_eq!(breaker.allows(at(12_000)), Allows::NoneUntil(at(22_000)));
+        breaker.probes();
+        assert!(breaker.passed());
+        assert!(!breaker.busy("503", "", at(30_000), 0), "that was before");
     }
 
     #[test]

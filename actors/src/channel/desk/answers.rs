@@ -15,6 +15,8 @@ struct Health {
     fault: Option<(String, String)>,
     /// The fault is the way's, or of an errand that had not failed before.
     is_witness: bool,
+    /// It had too much to do for this.
+    busy: Option<(String, String)>,
     trip: Option<(String, String)>,
     /// A dead token that is not believed to be.
     doubt: Option<(String, String)>,
@@ -162,13 +164,15 @@ impl Desk {
                 tracing::error!(vendor = %self.vendor, code, text, "a channel stops: its setup is wrong");
             }
         } else if !health.well {
-            match health.fault {
-                Some((code, text)) => {
-                    if self.breaker.fault(&code, &text, health.is_witness, now.at, thrown) {
-                        tracing::warn!(vendor = %self.vendor, code, text, "a channel stops: its vendor is not well");
-                    }
+            let (opened, (code, text)) = match (health.fault, health.busy) {
+                (Some((code, text)), _) => {
+                    (self.breaker.fault(&code, &text, health.is_witness, now.at, thrown), (code, text))
                 }
-                None => self.breaker.probed_nothing(),
+                (None, Some((code, text))) => (self.breaker.busy(&code, &text, now.at, thrown), (code, text)),
+                (None, None) => return self.breaker.probed_nothing(),
+            };
+            if opened {
+                tracing::warn!(vendor = %self.vendor, code, text, "a channel stops: its vendor is not well");
             }
         }
     }
@@ -184,6 +188,7 @@ impl Health {
                 self.fault = Some(words());
                 self.is_witness |= attempts == 0 || refused.scope == Scope::Connection;
             }
+            Then::Slow { .. } => self.busy = Some(words()),
             _ if is_held => self.doubt = Some(words()),
             _ if refused.class == Class::Reauth || refused.scope == Scope::Connection => {}
             _ => self.well = true,
