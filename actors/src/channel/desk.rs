@@ -32,6 +32,9 @@ use super::{
 pub(super) const HELD_MAX: usize = 2_000;
 const HELD_MIN: usize = 16;
 
+/// Errands claimed at a time: what is asked of the store waits behind what is being given out.
+const CLAIMED_MAX: usize = 500;
+
 /// A store that refuses is asked again after so long.
 const STORE_REST_MS: u64 = 2_000;
 
@@ -271,7 +274,7 @@ impl Desk {
             };
             if is_due && self.has_room(lane, now) {
                 self.due[lane as usize] = Due::Asked;
-                let most = if probes { 1 } else { most - self.batch.waiting(lane) };
+                let most = if probes { 1 } else { (most - self.batch.waiting(lane)).min(CLAIMED_MAX) };
                 effects.push(Effect::Claim { lane, most });
             }
         }

@@ -7,7 +7,7 @@ use carillon_sdk::api::Step;
 use carillon_sdk::{Fallback, Ttl, Vendor};
 use roaring::RoaringBitmap;
 
-use super::{Given, Out};
+use super::{Given, Out, Seen};
 use crate::channel::End;
 use crate::model::{App, Device, Owner};
 use crate::routing::{Road, Wait};
@@ -157,7 +157,8 @@ impl Partition {
             let number = outs.bulk.take_out(claim);
             let (device, message) = (Device { app, ordinal: device }, Arc::clone(&entry.message));
             let owner = Owner::Device(device);
-            given.errands.push(Out { number, device, owner, message, attempts, is_urgent: false });
+            let token = Seen::Elsewhere;
+            given.errands.push(Out { number, device, owner, message, attempts, is_urgent: false, token });
         };
         let mut left = max;
         for (seq, device, attempts) in waited {

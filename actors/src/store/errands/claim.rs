@@ -6,8 +6,8 @@ use std::sync::Arc;
 use carillon_sdk::{Timestamp, Ttl, Vendor};
 
 use super::route::{Chosen, Placed, put, send_out};
-use super::{ErrandKey, ErrandRow, Given, LOOKED_AT_MAX, Out};
-use crate::model::{App, Device, Message, Owner};
+use super::{ErrandKey, ErrandRow, Given, LOOKED_AT_MAX, Out, Seen};
+use crate::model::{App, Device, Message, Owner, Seq};
 use crate::store::directory::OfApp;
 use crate::store::disk::Failed;
 use crate::store::history::{Channel, Reason};
@@ -41,16 +41,17 @@ impl Partition {
         let channel = (app, vendor);
         let walked = self.outs.walked(channel, is_urgent);
         let (mut from, to) = keys::errands(app, vendor, is_urgent, walked);
-        let mut looked_at = 0;
+        let (mut looked_at, mut read) = (0, None);
         loop {
             let stretch = self.due_errands(&from, &to, max - given.errands.len(), work.now)?;
             looked_at += stretch.looked_at;
             for (key, row) in stretch.due {
-                if let Some(message) = self.still_due(&people, &key, &row, work)? {
+                if let Some(message) = self.still_due(&people, &key, &row, &mut read, work)? {
                     let (owner, attempts) = (key.owner, row.attempts);
                     let device = Device { app, ordinal: key.device };
                     let number = self.outs.take_out(app, key, row);
-                    given.errands.push(Out { number, device, owner, message, attempts, is_urgent });
+                    let token = Seen::Elsewhere;
+                    given.errands.push(Out { number, device, owner, message, attempts, is_urgent, token });
                 }
             }
             given.next_due = stretch.next.as_ref().map(|(_, due)| *due);
@@ -88,13 +89,27 @@ impl Partition {
         failed.map_or(Ok(stretch), Err)
     }
 
+    /// Reads the tokens of those whose devices are of this partition, which are most: so a claim need
+    /// not wait for another turn to ask for them.
+    pub(super) fn see_tokens(&self, vendor: Vendor, given: &mut [Out]) -> Result<(), Failed> {
+        let is_here = |out: &&mut Out| self.shared.partition_of_device(out.device) == self.no;
+        let here: Vec<&mut Out> = given.iter_mut().filter(is_here).collect();
+        let of: Vec<_> = here.iter().map(|out| (out.device, vendor)).collect();
+        for (out, token) in here.into_iter().zip(self.read_tokens(&of)?) {
+            out.token = token.map_or(Seen::Gone, Seen::Token);
+        }
+        Ok(())
+    }
+
     /// The message, when this vendor is to carry it now; else the errand's row goes, and what waits
-    /// takes its other way here.
+    /// takes its other way here. `read` is the message that was read last: the errands of one push come
+    /// in a row.
     pub(super) fn still_due(
         &mut self,
         people: &OfApp,
         key: &ErrandKey,
         row: &ErrandRow,
+        read: &mut Option<(Seq, Arc<Message>)>,
         work: &mut Work,
     ) -> Result<Option<Arc<Message>>, Failed> {
         let app = people.app;
@@ -108,18 +123,22 @@ impl Partition {
             self.outs.drop_row(stored, &mut work.batch);
             return Ok(None);
         }
-        let Some(bytes) = self.rows.get(&keys::message(row.expires_at, key.seq))? else {
+        if read.as_ref().is_none_or(|(seq, _)| *seq != key.seq) {
+            let bytes = self.rows.get(&keys::message(row.expires_at, key.seq))?;
+            let found = bytes.map(|bytes| decode::<MessageRow>(&bytes)).transpose()?;
+            *read = found.map(|row| (key.seq, Arc::new(row.message)));
+        }
+        let Some((_, message)) = read else {
             self.outs.drop_row(stored, &mut work.batch);
             return Ok(None);
         };
-        let message = decode::<MessageRow>(&bytes)?.message;
         let unbound = matches!(key.owner, Owner::User(user) if people.bound_user(key.device) != Some(user));
         let carrier = people.carrier(key.device);
         let is_carried =
             carrier == Some(key.vendor) && self.shared.roads_of(app).is_some_and(|of| of.has(key.vendor));
         if unbound || !is_carried {
             self.outs.drop_row(stored, &mut work.batch);
-            self.reroute(people, key, place, message, unbound, work);
+            self.reroute(people, key, place, Message::clone(message), unbound, work);
             return Ok(None);
         }
         let is_held = place.2.held.contains(&key.device);
@@ -141,7 +160,7 @@ impl Partition {
             // A session may have it unacked; it is not sent again from there.
             work.withdraw_from(device, key.seq);
         }
-        Ok(Some(Arc::new(message)))
+        Ok(Some(Arc::clone(message)))
     }
 
     /// The token went, or the user: another vendor carries, or our own road does.

@@ -44,6 +44,7 @@ use super::disk::Failed;
 use super::handed::Taken;
 use super::history::{Channel, Whom};
 use super::partition::Partition;
+use super::tokens::TokenInfo;
 use super::work::{Reply, Story, Work};
 use crate::channel::{End, ErrandLane};
 use crate::model::{App, Device, Message, Owner, Seq};
@@ -163,6 +164,16 @@ pub(super) struct Out {
     pub message: Arc<Message>,
     pub attempts: u16,
     pub is_urgent: bool,
+    pub token: Seen,
+}
+
+/// What the claim saw of the device's token.
+#[derive(Debug, Clone)]
+pub(super) enum Seen {
+    Token(TokenInfo),
+    Gone,
+    /// The device is of another partition.
+    Elsewhere,
 }
 
 /// Who is told when a channel has something to carry.
@@ -186,13 +197,14 @@ impl Partition {
     pub(super) fn errands(&mut self, op: ErrandOp, work: &mut Work) -> Result<(), Failed> {
         match op {
             ErrandOp::Claim { app, vendor, life, lane, max, reply } => {
-                let given = match lane {
+                let mut given = match lane {
                     _ if !self.outs.is_alive((app, vendor), life) => Given::default(),
                     ErrandLane::Bulk => self.claim_bulk(app, vendor, max, work),
                     ErrandLane::Urgent | ErrandLane::Normal => {
                         self.claim(app, vendor, lane == ErrandLane::Urgent, max, work)?
                     }
                 };
+                self.see_tokens(vendor, &mut given.errands)?;
                 work.answer(reply, given);
             }
             ErrandOp::Conclude { ends, reply } => {

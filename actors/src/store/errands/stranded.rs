@@ -38,9 +38,9 @@ impl Partition {
                 continue;
             }
             let Some(people) = self.people(app) else { continue };
-            let stranded = self.stranded(&prefix, &from)?;
+            let (stranded, mut read) = (self.stranded(&prefix, &from)?, None);
             for (key, row) in &stranded {
-                self.still_due(&people, key, row, work)?;
+                self.still_due(&people, key, row, &mut read, work)?;
             }
             if stranded.len() == FREED_MAX {
                 return Ok(true);

@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-use super::super::errands::{ErrandOp, Given, Out};
+use super::super::errands::{ErrandOp, Given, Out, Seen};
 use super::super::work::{Op, Reply, Write};
 use super::super::{By, Dropped, Error, Store};
 use super::ONE;
@@ -120,18 +120,15 @@ impl OfChannel {
         self.begun.get_or_try_init(|| self.begin()).await?;
         let (app, vendor, life) = (self.app, self.vendor, self.life);
         let partitions = self.partitions(lane);
-        let mut claimed = Claimed::default();
-        let mut outs = Vec::new();
-        for (at, &partition) in partitions.iter().enumerate() {
-            let share = (max - outs.len()).div_ceil(partitions.len() - at);
-            if share == 0 {
-                // There may be more: it is asked again at once.
-                claimed.next_due = Some(Timestamp::default());
-                break;
-            }
+        // All at once, at least one of each: a few more than was asked hurt nobody.
+        let share = max.div_ceil(partitions.len());
+        let asked = partitions.into_iter().map(|partition| async move {
             let ask = |reply| ErrandOp::Claim { app, vendor, life, lane, max: share, reply };
-            // A store that fails here gives nothing out any more.
-            let Given { errands, next_due } = self.ask(partition, ask).await?;
+            Ok::<_, Error>((partition, self.ask(partition, ask).await?))
+        });
+        let (mut claimed, mut outs) = (Claimed::default(), Vec::new());
+        // A store that fails here gives nothing out any more.
+        for (partition, Given { errands, next_due }) in try_join_all(asked).await? {
             outs.extend(errands.into_iter().map(|out| (id(partition, out.number), out)));
             claimed.next_due = [claimed.next_due, next_due].into_iter().flatten().min();
         }
@@ -141,11 +138,21 @@ impl OfChannel {
 
     /// Tokens are the devices', whose partitions may be others.
     async fn with_tokens(&self, outs: Vec<(ErrandId, Out)>) -> Result<Vec<Errand>, Error> {
-        let devices = outs.iter().map(|(_, out)| out.device).collect();
-        let tokens = self.store.vendor_tokens(self.vendor, devices).await?;
+        let unseen = outs.iter().filter(|(_, out)| matches!(out.token, Seen::Elsewhere));
+        let unseen: Vec<Device> = unseen.map(|(_, out)| out.device).collect();
+        let mut tokens = match unseen.is_empty() {
+            true => Vec::new(),
+            false => self.store.vendor_tokens(self.vendor, unseen).await?,
+        }
+        .into_iter();
         let (mut errands, mut without) = (Vec::with_capacity(outs.len()), Vec::new());
-        for ((id, out), token) in outs.into_iter().zip(tokens) {
-            let Out { device, owner, message, attempts, is_urgent, .. } = out;
+        for (id, out) in outs {
+            let Out { device, owner, message, attempts, is_urgent, token, .. } = out;
+            let token = match token {
+                Seen::Token(token) => Some(token),
+                Seen::Gone => None,
+                Seen::Elsewhere => tokens.next().flatten(),
+            };
             let Some(info) = token else {
                 // Withdrawn in this moment: the next claim finds whoever carries now.
                 without.push((id, End::Unclaim));
