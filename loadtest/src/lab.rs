@@ -104,9 +104,9 @@ impl Lab {
         self.order("/receipts", &json!({"vendor": vendor, "url": url})).await
     }
 
-    /// Receipts in one post, at most.
-    pub(crate) async fn set_receipts_batch(&self, batch: usize) -> Result<()> {
-        self.order("/receipts", &json!({"batch": batch, "delay_ms": 100})).await
+    /// Receipts in one post, at most, and how long the first of them waits for company.
+    pub(crate) async fn set_receipts(&self, batch: usize, delay: Duration) -> Result<()> {
+        self.order("/receipts", &json!({"batch": batch, "delay_ms": delay.as_millis()})).await
     }
 
     pub(crate) async fn taken(&self, vendor: Vendor) -> Result<Vec<Taken>> {

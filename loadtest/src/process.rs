@@ -6,6 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 const PAGE_BYTES: u64 = 4096;
+/// proc_pid_stat(5): utime and stime are fields 14 and 15, of which the name is the second.
+const USER_AND_SYSTEM: usize = 11;
+/// As every Linux of today shows it to processes (`USER_HZ`).
+const TICKS_PER_S: f64 = 100.0;
 
 /// A process under measurement.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,17 @@ impl Process {
                 schedstat.split_whitespace().next().context("schedstat has a first field")?.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(sum_ns).as_secs_f64())
+    }
+
+    /// The same with threads that have ended, in seconds; to the kernel's tick of 10 ms.
+    pub(crate) fn cpu_with_ended_s(self) -> Result<f64> {
+        let stat = self.read("stat")?;
+        // A name may hold spaces and parentheses; what follows it does not.
+        let (_, rest) = stat.rsplit_once(')').context("stat has a name")?;
+        let mut fields = rest.split_whitespace().skip(USER_AND_SYSTEM);
+        let mut ticks =
+            || Ok::<u32, anyhow::Error>(fields.next().context("stat has processor times")?.parse()?);
+        Ok(f64::from(ticks()? + ticks()?) / TICKS_PER_S)
     }
 
     /// Bytes it caused to be written to storage.

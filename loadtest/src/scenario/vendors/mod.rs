@@ -29,20 +29,22 @@ pub(crate) struct Down {
 
 /// Receipts in one post, as a vendor with much to tell sends them.
 const RECEIPTS_BATCH: usize = 50;
+const RECEIPTS_DELAY: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(setting: &Setting, down: &Down) -> Result<Report> {
     let Launch::Binary { path, .. } = &setting.launch else {
         bail!("this scenario starts the vendors beside the server: it needs --server-bin");
     };
     let lab = Lab::start(path).await?;
-    lab.set_receipts_batch(RECEIPTS_BATCH).await?;
+    lab.set_receipts(RECEIPTS_BATCH, RECEIPTS_DELAY).await?;
     let server = Server::launch(&setting.launch).await?;
     let ready = &server.ready;
     let app = AppServer::new(&ready.http, ready.key_id.clone(), ready.key_secret.clone(), &Trust::Web)?;
     set_up(&app, &lab).await?;
 
     let each = setting.devices / Vendor::ALL.len();
-    let cpu = || Ok::<_, anyhow::Error>((server.process().cpu_s()?, lab.process().cpu_s()?));
+    let cpu =
+        || Ok::<_, anyhow::Error>((server.process().cpu_with_ended_s()?, lab.process().cpu_with_ended_s()?));
     let mut rounds = Vec::new();
     for (name, outage) in [("well", None), ("down", Some(Outage { lab: &lab, down }))] {
         let round = Round::prepare(&app, &lab, name, each).await?;
