@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use carillon_sdk::Vendor;
 
 use crate::args::{Command, Common};
 use crate::fleet::DEVICES_PER_PROCESS_MAX;
@@ -144,6 +145,7 @@ async fn all(common: &Common) -> Result<()> {
         Command::Durable { live: 200_000, singles: 50_000 },
         Command::Restart { pending: MILLION },
         Command::Campaign { at_a_time: 18_000 },
+        Command::Vendors { down: Vendor::Huawei, how: "down".to_owned(), outage_s: 60 },
     ];
     let mut failed = Vec::new();
     for command in commands {

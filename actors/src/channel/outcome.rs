@@ -187,7 +187,8 @@ impl From<Refused> for Outcome {
     }
 }
 
-fn cut(mut text: String, bytes_max: usize) -> String {
+/// To so many bytes at most, between characters.
+pub(super) fn cut(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let end = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(end);

@@ -6,6 +6,7 @@ use carillon_sdk::{MessageId, Timestamp, Vendor};
 use futures_util::{StreamExt as _, future, stream};
 
 use super::Setups;
+use super::outcome::{CODE_BYTES_MAX, cut};
 use crate::engine::Engine;
 use crate::model::{App, Device};
 use crate::store;
@@ -42,7 +43,7 @@ pub enum News {
     Clicked,
     /// The token is dead, since then where the vendor says when.
     Dead { since: Option<Timestamp> },
-    /// It will not reach the device, and the token is not to blame.
+    /// It will not reach the device, and the token is not to blame. Of the code, 64 bytes are kept.
     Refused { code: String },
     /// Something that changes nothing: it waits, it was shown late.
     Noted { code: String },
@@ -107,12 +108,12 @@ impl Engine {
         let named = receipt.param.as_deref().and_then(|param| of_param(app, param));
         // The token knows the device better: of a batch some vendors give back one name for all.
         let Some(device) = by_token.or(named.map(|(_, device)| device)) else { return Ok(()) };
+        let by_param = named.filter(|(_, of)| *of == device).map(|(id, _)| id);
         match &receipt.news {
             News::Dead { since } => {
                 store.dead_by_receipt(device, vendor, receipt.token.clone(), *since).await?;
             }
             News::Delivered | News::Clicked => {
-                let by_param = named.filter(|(_, of)| *of == device).map(|(id, _)| id);
                 let by_name = || store.named_or_wait(device, vendor, receipt.vendor_id.as_deref()?);
                 let id = by_param.or_else(by_name).or(named.map(|(id, _)| id));
                 let Some(id) = id else { return Ok(()) };
@@ -121,8 +122,13 @@ impl Engine {
                     store.report(device, id, ReportKind::Opened).await?;
                 }
             }
-            // The verdict stays what the vendor's answer made it; metrics count them.
-            News::Refused { code } | News::Noted { code } => {
+            News::Refused { code } => {
+                let by_name = || store.named(device, vendor, receipt.vendor_id.as_deref()?);
+                let Some(id) = by_param.or_else(by_name).or(named.map(|(id, _)| id)) else { return Ok(()) };
+                store.refuse(device, id, vendor, cut(code.clone(), CODE_BYTES_MAX)).await?;
+            }
+            // Metrics count them.
+            News::Noted { code } => {
                 tracing::debug!(app = app.0, %vendor, %code, "a vendor told of a message");
             }
         }

@@ -10,7 +10,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use ahash::{AHashMap, AHashSet};
 use carillon_sdk::{MessageId, Vendor};
 
-use crate::model::{Device, PushType, Task};
+use super::work::Story;
+use crate::model::{App, Device, PushType, Task};
 
 /// Messages remembered, of all apps: about 150 bytes each.
 const REMEMBERED_MAX: usize = 200_000;
@@ -47,6 +48,13 @@ pub(super) struct Taken {
     pub task: Option<Task>,
     /// It is known to have arrived.
     pub is_confirmed: bool,
+}
+
+impl Taken {
+    #[must_use]
+    pub(super) const fn story(self, app: App, id: MessageId) -> Story {
+        Story { app, id, push_type: self.push_type, task: self.task, is_quiet: false }
+    }
 }
 
 impl Handed {
@@ -110,10 +118,10 @@ impl Handed {
         Some(*taken)
     }
 
-    /// Whether it would.
+    /// What a vendor took, and nobody had confirmed.
     #[must_use]
-    pub(super) fn is_unconfirmed(&self, device: Device, id: MessageId) -> bool {
-        self.taken.get(&(device, id)).is_some_and(|taken| !taken.is_confirmed)
+    pub(super) fn unconfirmed(&self, device: Device, id: MessageId) -> Option<Taken> {
+        self.taken.get(&(device, id)).copied().filter(|taken| !taken.is_confirmed)
     }
 
     /// The confirmation did not come on disk, or it was known of old.
@@ -150,7 +158,6 @@ impl Handed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::App;
 
     const PHONE: Device = Device { app: App(1), ordinal: 2 };
     const TAKEN: Taken =

@@ -42,7 +42,7 @@ use tokio::sync::Notify;
 use super::Error;
 use super::disk::Failed;
 use super::handed::Taken;
-use super::history::{Channel, Whom};
+use super::history::{Channel, Reason, Whom};
 use super::partition::Partition;
 use super::tokens::TokenInfo;
 use super::work::{Reply, Story, Work};
@@ -110,6 +110,14 @@ pub(super) enum ErrandOp {
         taken: Taken,
         reply: Reply<()>,
     },
+    /// A receipt says that the device will not show what the vendor took: the vendor's code for that.
+    Refuse {
+        device: Device,
+        id: MessageId,
+        taken: Taken,
+        code: String,
+        reply: Reply<()>,
+    },
     /// What waits for an owner may have a new road to a device: nobody waits for this.
     Route {
         owner: Owner,
@@ -132,7 +140,10 @@ impl ErrandOp {
         // Whoever asked may have gone.
         match self {
             Self::Claim { reply, .. } => drop(reply.send(Err(error))),
-            Self::Conclude { reply, .. } | Self::Begin { reply, .. } | Self::Confirm { reply, .. } => {
+            Self::Conclude { reply, .. }
+            | Self::Begin { reply, .. }
+            | Self::Confirm { reply, .. }
+            | Self::Refuse { reply, .. } => {
                 drop(reply.send(Err(error)));
             }
             Self::Route { .. } | Self::Over { .. } => {}
@@ -217,9 +228,12 @@ impl Partition {
             }
             ErrandOp::Over { app, vendor, life } => self.outs.end((app, vendor), life),
             ErrandOp::Confirm { device, id, taken, reply } => {
-                let Taken { vendor, push_type, task, .. } = taken;
-                let story = Story { app: device.app, id, push_type, task, is_quiet: false };
-                self.confirmed(device, vendor, story, work);
+                self.confirmed(device, taken.vendor, taken.story(device.app, id), work);
+                work.answer(reply, ());
+            }
+            ErrandOp::Refuse { device, id, taken, code, reply } => {
+                let story = taken.story(device.app, id);
+                self.told_by_receipt(device, taken.vendor, story, Step::Refused, Some(code), work);
                 work.answer(reply, ());
             }
             ErrandOp::Route { owner, device, because } => {
@@ -232,19 +246,32 @@ impl Partition {
     /// The device has what is not due to it: a vendor took it, while our own road had it too.
     pub(in crate::store) fn has_arrived(&self, device: Device, id: MessageId, work: &mut Work) {
         let Some(taken) = self.shared.handed.lock().acked(device, id) else { return };
-        let Taken { vendor, push_type, task, .. } = taken;
-        self.confirmed(device, vendor, Story { app: device.app, id, push_type, task, is_quiet: false }, work);
+        self.confirmed(device, taken.vendor, taken.story(device.app, id), work);
     }
 
     /// A receipt, or the device, says that it arrived.
     fn confirmed(&self, device: Device, vendor: Vendor, story: Story, work: &mut Work) {
+        self.told_by_receipt(device, vendor, story, Step::Confirmed, None, work);
+    }
+
+    fn told_by_receipt(
+        &self,
+        device: Device,
+        vendor: Vendor,
+        story: Story,
+        step: Step,
+        code: Option<String>,
+        work: &mut Work,
+    ) {
         if story.is_quiet {
             return;
         }
         let group = self.people(device.app).and_then(|people| people.group(device.ordinal));
-        work.record(story, Whom::Device(device.ordinal), group, Step::Confirmed, None);
+        let reason = code.is_some().then_some(Reason::ByReceipt);
+        work.record(story, Whom::Device(device.ordinal), group, step, reason);
         if let Some(record) = work.records.last_mut() {
             record.channel = Channel::Vendor(vendor);
+            record.detail = code.map(String::into_boxed_str);
         }
         work.verdicts = true;
     }

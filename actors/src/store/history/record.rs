@@ -134,10 +134,12 @@ pub enum Reason {
     Fallback = 13,
     /// Routed: the token it was to go to is gone.
     TokenGone = 14,
+    /// Refused, after the vendor took it: its receipt says that the device will not show it.
+    ByReceipt = 15,
 }
 
 impl Reason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DeviceDeleted,
         Self::QueueFull,
         Self::Offline,
@@ -152,6 +154,7 @@ impl Reason {
         Self::OwnOnly,
         Self::Fallback,
         Self::TokenGone,
+        Self::ByReceipt,
     ];
 
     /// As it stands in the API and in statistics.
@@ -172,6 +175,7 @@ impl Reason {
             Self::OwnOnly => "own_only",
             Self::Fallback => "fallback",
             Self::TokenGone => "token_gone",
+            Self::ByReceipt => "by_receipt",
         }
     }
 

@@ -24,6 +24,12 @@ impl Store {
         self.0.shared.handed.lock().find_or_wait(device, vendor, vendor_id)
     }
 
+    /// The same, and nothing waits.
+    #[must_use]
+    pub fn named(&self, device: Device, vendor: Vendor, vendor_id: &str) -> Option<MessageId> {
+        self.0.shared.handed.lock().of(device, vendor, vendor_id)
+    }
+
     /// It arrived: a vendor's receipt says so. False when the vendor never took it for the device, or
     /// this was known. Durable; but of what is not known to be taken yet the receipt waits in memory.
     pub async fn confirm(&self, device: Device, id: MessageId, vendor: Vendor) -> Result<bool, Error> {
@@ -47,6 +53,28 @@ impl Store {
             handed.lock().take_back(device, id, vendor);
         }
         written.map(|()| true)
+    }
+
+    /// It will not reach the device, though the vendor took it: its story says so, and the verdict stays
+    /// the vendor's. False when the vendor never took it for the device, or it has arrived. Durable.
+    pub async fn refuse(
+        &self,
+        device: Device,
+        id: MessageId,
+        vendor: Vendor,
+        code: String,
+    ) -> Result<bool, Error> {
+        let lately = self.0.shared.handed.lock().unconfirmed(device, id);
+        let taken = match lately {
+            Some(taken) => Some(taken),
+            None => self.taken(device, id).await?,
+        };
+        let Some(taken) = taken.filter(|taken| taken.vendor == vendor && !taken.is_confirmed) else {
+            return Ok(false);
+        };
+        let partition = self.0.shared.partition_of_device(device);
+        let refuse = |reply| Write::Errands(ErrandOp::Refuse { device, id, taken, code, reply });
+        self.write(partition, device.app, refuse).await.map(|()| true)
     }
 
     /// What history knows of it.

@@ -91,7 +91,7 @@ impl Store {
                 Some(owner) => shares[shared.partition_of(owner)].push(acked),
                 None => {
                     self.ack_broadcast(device, acked.seq);
-                    if shared.handed.lock().is_unconfirmed(device, acked.id) {
+                    if shared.handed.lock().unconfirmed(device, acked.id).is_some() {
                         shares[shared.partition_of_device(device)].push(acked);
                     }
                 }

@@ -427,6 +427,31 @@ fn a_broadcast_that_waits_for_a_connected_device_goes_to_its_vendor_after_a_rest
 }
 
 #[test]
+fn a_receipt_that_it_will_not_be_shown_stands_in_the_story_and_changes_no_verdict() {
+    for on in BOTH {
+        let (mut bench, app, phone) = Bench::shop(on);
+        let channel = bench.channel(app, Vendor::Fcm);
+        let (id, _) = bench.push(Owner::Device(phone));
+        let refuse = |bench: &Bench, vendor, code: &str| {
+            wait(bench.store().refuse(phone, id, vendor, code.to_owned())).unwrap()
+        };
+        assert!(!refuse(&bench, Vendor::Fcm, "15"), "nobody took it yet");
+        end(&channel, one(&channel).id, TAKEN);
+        assert!(!refuse(&bench, Vendor::Apns, "15"), "another's");
+        assert!(refuse(&bench, Vendor::Fcm, "15"));
+        drop(channel);
+        bench.kill_and_reopen();
+        assert!(refuse(&bench, Vendor::Fcm, "15"), "what a start forgets is told again, and shown once");
+        assert_eq!(bench.state(phone, id).as_deref(), Some("handed_over"));
+        let refused = ("refused".to_owned(), Some("fcm".to_owned()), Some("by_receipt".to_owned()));
+        assert_eq!(bench.steps(phone, id).iter().filter(|step| **step == refused).count(), 1);
+        assert!(wait(bench.store().confirm(phone, id, Vendor::Fcm)).unwrap(), "it was shown after all");
+        assert!(!refuse(&bench, Vendor::Fcm, "16"));
+        assert_eq!(bench.counts(app, id), [("delivered".to_owned(), 1)]);
+    }
+}
+
+#[test]
 fn a_receipt_that_is_quicker_than_the_commit_of_what_it_is_about_is_not_lost() {
     for on in BOTH {
         let (bench, app, phone) = Bench::shop(on);

@@ -1,6 +1,6 @@
 //! One round: everybody is pushed to once, and it lasts until every target has its verdict.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub(super) struct Sent {
 /// What came of it.
 pub(super) struct Played {
     name: &'static str,
+    each: usize,
     began_ns: u64,
     /// From the first push to the last verdict.
     pub(super) over_s: f64,
@@ -94,7 +95,7 @@ impl<'a> Round<'a> {
         all.extend(urgent.iter().map(Sent::again));
         let states = verdicts::one_each(self.app, &all, self.name).await?;
         let over_s = seconds_between(began_ns, over_ns);
-        Ok(Played { name: self.name, began_ns, over_s, urgent, taken, states, repeats })
+        Ok(Played { name: self.name, each: self.each, began_ns, over_s, urgent, taken, states, repeats })
     }
 
     /// As fast as they are answered: a hundred devices of all vendors in each.
@@ -147,10 +148,16 @@ impl Sent {
 }
 
 impl Played {
-    /// From the first push until the vendor had taken its last notification, in seconds.
+    /// From the first push until the vendor had taken the last notification of those that were sent as
+    /// fast as they were answered, in seconds.
     pub(super) fn last_taken_s(&self, vendor: Vendor) -> Result<f64> {
+        let urgent: HashSet<String> = members(self.each)
+            .filter(|member| member.vendor == vendor && member.is_urgent())
+            .map(|member| member.token(self.name))
+            .collect();
         let taken = self.taken.get(&vendor).context("every vendor has taken")?;
-        let last = taken.iter().map(|taken| taken.at.as_millis()).max().context("it took some")?;
+        let others = taken.iter().filter(|taken| !urgent.contains(&taken.token));
+        let last = others.map(|taken| taken.at.as_millis()).max().context("it took some")?;
         Ok(seconds_between(self.began_ns, last * 1_000_000))
     }
 
