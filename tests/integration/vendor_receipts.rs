@@ -217,6 +217,27 @@ async fn a_click_is_an_opening_and_a_proof_of_arrival() {
 }
 
 #[tokio::test]
+async fn that_a_device_will_not_show_it_stands_in_its_story_with_the_vendors_code() {
+    let bench = Bench::start().await;
+    bench.lab.world().outbox.set_posting(Posting { delay_ms: 600_000, copies: 1, batch: 1 });
+    let path = bench.set_up(Vendor::Xiaomi, false).await;
+    let device = bench.device(Vendor::Xiaomi, "1", "ok-1").await;
+    let id = bench.push(vec![device.clone()]).await;
+    bench.app.await_state(id, device.as_str(), "handed_over").await;
+    let name = bench.lab.world().capture.taken(Vendor::Xiaomi).pop().unwrap().vendor_id;
+    let told = form("data", &json!({name: {"type": 64, "targets": "ok-1"}}));
+    assert_eq!(bench.post(&path, "", &told).await.status, 200);
+    let refused = eventually("the vendor's word", async || {
+        let story = bench.app.target(id, device.as_str()).await?;
+        assert_eq!(story.state, "handed_over");
+        story.steps.into_iter().find(|step| step.step == Step::Refused)
+    });
+    let step = refused.await;
+    let words = [step.channel, step.reason, step.detail].map(Option::unwrap_or_default);
+    assert_eq!(words, ["xiaomi", "by_receipt", "64"]);
+}
+
+#[tokio::test]
 async fn whatever_it_is_called_a_receipt_is_taken_and_whatever_it_is_the_server_stands() {
     let bench = Bench::start().await;
     let kinds = [
