@@ -34,7 +34,18 @@ pub(super) struct Round<'a> {
     app: &'a AppServer,
     lab: &'a Lab,
     name: &'static str,
+    /// Rounds before it.
+    before: usize,
     each: usize,
+}
+
+/// Every target has its verdict.
+pub(super) struct Over<'a> {
+    round: Round<'a>,
+    began_ns: u64,
+    over_ns: u64,
+    together: Vec<Sent>,
+    urgent: Vec<Sent>,
 }
 
 /// What keeps one vendor down.
@@ -71,31 +82,21 @@ impl<'a> Round<'a> {
     pub(super) async fn prepare(
         app: &'a AppServer,
         lab: &'a Lab,
-        name: &'static str,
+        (name, before): (&'static str, usize),
         each: usize,
     ) -> Result<Self> {
         crowd::import(app, lab, name, each).await?;
-        Ok(Self { app, lab, name, each })
+        Ok(Self { app, lab, name, before, each })
     }
 
-    pub(super) async fn play(self, outage: Option<Outage<'_>>) -> Result<Played> {
+    pub(super) async fn play(self, outage: Option<Outage<'_>>) -> Result<Over<'a>> {
         let began_ns = now_ns();
         let (together, urgent, outage) =
             tokio::join!(self.together(), self.urgent(began_ns), keep_down(outage));
         outage?;
-        let (mut all, urgent) = (together?, urgent?);
-        let over_ns = verdicts::await_all(self.app, self.lab, self.name, self.each).await?;
-        let mut taken = HashMap::new();
-        for vendor in Vendor::ALL {
-            let of_round = |taken: &Taken| taken.token.contains(&format!("-{}-", self.name));
-            let all = self.lab.taken(vendor).await?;
-            taken.insert(vendor, all.into_iter().filter(of_round).collect());
-        }
-        let repeats = verdicts::taken_once(&taken, self.name, self.each)?;
-        all.extend(urgent.iter().map(Sent::again));
-        let states = verdicts::one_each(self.app, &all, self.name).await?;
-        let over_s = seconds_between(began_ns, over_ns);
-        Ok(Played { name: self.name, each: self.each, began_ns, over_s, urgent, taken, states, repeats })
+        let (together, urgent) = (together?, urgent?);
+        let over_ns = verdicts::await_all(self.app, self.lab, self.before + 1, self.each).await?;
+        Ok(Over { round: self, began_ns, over_ns, together, urgent })
     }
 
     /// As fast as they are answered: a hundred devices of all vendors in each.
@@ -138,6 +139,25 @@ impl<'a> Round<'a> {
             });
         }
         gather(senders).await
+    }
+}
+
+impl Over<'_> {
+    /// Asks the vendors and the stories what came of it.
+    pub(super) async fn judge(self) -> Result<Played> {
+        let Self { round: Round { app, lab, name, each, .. }, began_ns, over_ns, together, urgent } = self;
+        let mut taken = HashMap::new();
+        for vendor in Vendor::ALL {
+            let of_round = |taken: &Taken| taken.token.contains(&format!("-{name}-"));
+            let all = lab.taken(vendor).await?;
+            taken.insert(vendor, all.into_iter().filter(of_round).collect());
+        }
+        let repeats = verdicts::taken_once(&taken, name, each)?;
+        let mut all = together;
+        all.extend(urgent.iter().map(Sent::again));
+        let states = verdicts::one_each(app, &all, name).await?;
+        let over_s = seconds_between(began_ns, over_ns);
+        Ok(Played { name, each, began_ns, over_s, urgent, taken, states, repeats })
     }
 }
 

@@ -33,11 +33,10 @@ const WITH_RECEIPTS: [Vendor; 7] = [
     Vendor::Meizu,
 ];
 
-/// Waits until every target has its verdict, and then for the receipts; tells when the last verdict
-/// was seen.
-pub(super) async fn await_all(app: &AppServer, lab: &Lab, round: &str, each: usize) -> Result<u64> {
+/// Waits until every target of so many rounds has its verdict, and then for the receipts; tells when
+/// the last verdict was seen.
+pub(super) async fn await_all(app: &AppServer, lab: &Lab, rounds: usize, each: usize) -> Result<u64> {
     let deadline = Deadline::after(OVER_WITHIN);
-    let rounds = if round == "well" { 1 } else { 2 };
     let (all, of_receipts) = (each * Vendor::ALL.len() * rounds, each * WITH_RECEIPTS.len() * rounds);
     let alive = |count: usize| (count - count.div_ceil(20)) as u64;
     let mut over_ns = None;
