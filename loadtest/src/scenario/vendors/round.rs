@@ -26,9 +26,10 @@ use crate::report::histogram;
 const TOGETHER: usize = 100;
 /// Such pushes under way at once, sent as fast as they are answered.
 const TOGETHER_SENDERS: usize = 4;
-/// The urgent ones are due at this rate, whatever the answers take.
+/// The urgent ones are due at this rate, whatever the answers take: there are senders enough for answers
+/// that take more than a second.
 const URGENT_PER_S: u64 = 400;
-const URGENT_SENDERS: usize = 32;
+const URGENT_SENDERS: usize = 512;
 
 pub(super) struct Round<'a> {
     app: &'a AppServer,
