@@ -2,9 +2,9 @@
 //! in.
 //!
 //! ```text
-//!  closed ──a fault of the setup, or many of the way in a row──▶ open ──probe_at──▶ probing
-//!    ▲─────────── a call that the vendor took, a test, a new setup ──────────────────┘  │
-//!                                            open, twice as long ◀── it failed again ───┘
+//!  closed ──a fault of the setup; many of the way in a row; busy for long──▶ open ──probe_at──▶ probing
+//!    ▲──────────────── a call that the vendor took, a test, a new setup ────────────────────────┘  │
+//!                                                        open, twice as long ◀── it failed again ──┘
 //! ```
 
 use carillon_sdk::{Timestamp, Ttl};

@@ -41,19 +41,7 @@ impl Partition {
                 // The session may have ended.
                 let _ = reply.send(Ok(page));
             }
-            Later::Ack { device, acked } => {
-                let Some(people) = self.people(device.app) else { return Ok(()) };
-                for Acked { owner, seq, id } in acked {
-                    let mut desk = Desk { rows: &self.rows, people: &people, work };
-                    let was_due = match owner {
-                        Some(owner) => self.pending.ack(&mut desk, device, owner, seq)?,
-                        None => false,
-                    };
-                    if !was_due {
-                        self.has_arrived(device, id, work);
-                    }
-                }
-            }
+            Later::Ack { device, acked } => self.acked(device, &acked, work)?,
             Later::AckHeld { device, owner, seqs } => {
                 let Some(people) = self.people(device.app) else { return Ok(()) };
                 let mut desk = Desk { rows: &self.rows, people: &people, work };
@@ -95,6 +83,21 @@ impl Partition {
             Later::Settle { reply } => work.answer(reply, ()),
             Later::Expire { now, more, reply } => self.expire(now, more, reply, work)?,
             other => self.take_back(other, work)?,
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, device: Device, acked: &[Acked], work: &mut Work) -> Result<(), Failed> {
+        let Some(people) = self.people(device.app) else { return Ok(()) };
+        for &Acked { owner, seq, id } in acked {
+            let mut desk = Desk { rows: &self.rows, people: &people, work };
+            let was_due = match owner {
+                Some(owner) => self.pending.ack(&mut desk, device, owner, seq)?,
+                None => false,
+            };
+            if !was_due {
+                self.has_arrived(device, id, work);
+            }
         }
         Ok(())
     }

@@ -233,7 +233,7 @@ impl Partition {
             }
             ErrandOp::Refuse { device, id, taken, code, reply } => {
                 let story = taken.story(device.app, id);
-                self.told_by_receipt(device, taken.vendor, story, Step::Refused, Some(code), work);
+                self.told_afterwards(device, taken.vendor, story, Step::Refused, Some(code), work);
                 work.answer(reply, ());
             }
             ErrandOp::Route { owner, device, because } => {
@@ -251,10 +251,10 @@ impl Partition {
 
     /// A receipt, or the device, says that it arrived.
     fn confirmed(&self, device: Device, vendor: Vendor, story: Story, work: &mut Work) {
-        self.told_by_receipt(device, vendor, story, Step::Confirmed, None, work);
+        self.told_afterwards(device, vendor, story, Step::Confirmed, None, work);
     }
 
-    fn told_by_receipt(
+    fn told_afterwards(
         &self,
         device: Device,
         vendor: Vendor,
