@@ -20,7 +20,7 @@ use carillon_sdk::Vendor;
 use metrics::counter;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Receipts that are being acted upon, some 200 bytes each; one post has 10,000 at most.
 const UNDER_WAY_MAX: usize = 65_536;
@@ -80,9 +80,8 @@ impl Ingress {
             BadPost::Unreadable => Turned::Unreadable,
             BadPost::Unknown => Turned::Unknown,
         })?;
-        let seats = u32::try_from(receipts.len()).map_err(|_| Turned::Full)?;
         // Before they count as seen: what is sent away comes again.
-        let seats = Arc::clone(&self.seats).try_acquire_many_owned(seats).map_err(|_| Turned::Full)?;
+        let seats = self.seat(receipts.len())?;
         let fresh = self.seen.lock().fresh(app, vendor, receipts);
         if fresh.is_empty() {
             return Ok(());
@@ -98,6 +97,12 @@ impl Ingress {
             drop(seats);
         });
         Ok(())
+    }
+
+    /// Until it is dropped.
+    fn seat(&self, receipts: usize) -> Result<OwnedSemaphorePermit, Turned> {
+        let seats = u32::try_from(receipts).map_err(|_| Turned::Full)?;
+        Arc::clone(&self.seats).try_acquire_many_owned(seats).map_err(|_| Turned::Full)
     }
 }
 
@@ -193,6 +198,16 @@ mod tests {
         assert!(seen.fresh(App(1), Vendor::Xiaomi, both.clone()).is_empty());
         assert_eq!(seen.fresh(App(2), Vendor::Xiaomi, both.clone()).len(), 2, "another app's");
         assert_eq!(seen.fresh(App(1), Vendor::Meizu, both).len(), 2, "another vendor's");
+    }
+
+    #[test]
+    fn a_post_for_which_too_many_are_under_way_is_sent_away_until_they_are_acted_upon() {
+        let ingress = Ingress::default();
+        let under_way = ingress.seat(UNDER_WAY_MAX - 1).unwrap();
+        assert_eq!(ingress.seat(2).map(drop), Err(Turned::Full));
+        drop(ingress.seat(1).unwrap());
+        drop(under_way);
+        assert!(ingress.seat(UNDER_WAY_MAX).is_ok());
     }
 
     #[test]
