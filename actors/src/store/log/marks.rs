@@ -122,13 +122,15 @@ impl Marks {
         !self.over && !self.released.contains(ordinal) && !self.wanted.contains(ordinal)
     }
 
-    pub(super) fn ack(&mut self, ordinal: u32) {
+    pub(super) fn ack(&mut self, ordinal: u32) -> bool {
         if self.is_open(ordinal) {
             self.settled.insert(ordinal);
             self.delivered.insert(ordinal);
             self.fresh_acked.insert(ordinal);
             self.dirty.insert((Mark::Settled, chunk_of(ordinal)));
+            return false;
         }
+        self.handed.contains(ordinal)
     }
 
     pub(super) fn reject(&mut self, ordinal: u32) -> bool {

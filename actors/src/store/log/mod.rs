@@ -232,8 +232,9 @@ impl LogEntry {
         self.marks.write().take_waits(now)
     }
 
-    pub(super) fn ack(&self, ordinal: u32) {
-        self.marks.write().ack(ordinal);
+    /// True when a vendor took it for the device.
+    pub(super) fn ack(&self, ordinal: u32) -> bool {
+        self.marks.write().ack(ordinal)
     }
 
     /// Not due any more, since the device is gone. False when it was not waiting.

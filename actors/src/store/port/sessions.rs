@@ -89,12 +89,11 @@ impl Store {
         for acked in acked {
             match acked.owner {
                 Some(owner) => shares[shared.partition_of(owner)].push(acked),
-                None => {
-                    self.ack_broadcast(device, acked.seq);
-                    if shared.handed.lock().unconfirmed(device, acked.id).is_some() {
-                        shares[shared.partition_of_device(device)].push(acked);
-                    }
+                // What a vendor took has arrived: the partition is to say so.
+                None if self.ack_broadcast(device, acked.seq) => {
+                    shares[shared.partition_of_device(device)].push(acked);
                 }
+                None => {}
             }
         }
         let mut told = Ok(());
@@ -107,10 +106,10 @@ impl Store {
         told
     }
 
-    fn ack_broadcast(&self, device: Device, seq: Seq) {
-        if let Some(entry) = self.log(device.app).iter().find(|entry| entry.due.seq == seq) {
-            entry.ack(device.ordinal);
-        }
+    /// True when a vendor took it for the device.
+    fn ack_broadcast(&self, device: Device, seq: Seq) -> bool {
+        let log = self.log(device.app);
+        log.iter().find(|entry| entry.due.seq == seq).is_some_and(|entry| entry.ack(device.ordinal))
     }
 
     /// `holding` of a Hello: places the device has, from whichever queue they are in. Unknown ones
@@ -120,7 +119,9 @@ impl Store {
         if seqs.is_empty() {
             return Ok(());
         }
-        seqs.iter().for_each(|&seq| self.ack_broadcast(device, seq));
+        for &seq in &seqs {
+            self.ack_broadcast(device, seq);
+        }
         let mut told = Ok(());
         for owner in [Some(Owner::Device(device)), user.map(Owner::User)].into_iter().flatten() {
             let held = Later::AckHeld { device, owner, seqs: seqs.clone() };
