@@ -1,7 +1,6 @@
 //! What vendors' channels are given to carry, and what they say became of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ahash::AHashMap;
 use carillon_sdk::{Timestamp, Vendor};
@@ -33,8 +32,6 @@ struct OfChannel {
     /// Whatever an earlier life had out is due again, once that has been said.
     begun: tokio::sync::OnceCell<()>,
     out: Mutex<AHashMap<ErrandId, Held>>,
-    /// Which partition is asked first: another each time, so that none waits behind another's many.
-    turn: AtomicUsize,
 }
 
 /// What is out, by which it is found dead or no longer owed.
@@ -53,7 +50,6 @@ impl Works for Store {
             life: self.0.shared.draw(),
             begun: tokio::sync::OnceCell::new(),
             out: Mutex::default(),
-            turn: AtomicUsize::new(0),
         })))
     }
 }
@@ -104,16 +100,14 @@ impl OfChannel {
         Ok(())
     }
 
-    /// Where a lane's errands are, those first whose turn it is.
+    /// Where a lane's errands are.
     fn partitions(&self, lane: ErrandLane) -> Vec<usize> {
         let shared = &self.store.0.shared;
         if lane == ErrandLane::Bulk {
             // Broadcasts and campaigns are the app's.
             return vec![shared.partition_of_app(self.app)];
         }
-        let count = shared.ports.len();
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        (0..count).map(|at| (first + at) % count).collect()
+        (0..shared.ports.len()).collect()
     }
 
     async fn claim(&self, lane: ErrandLane, max: usize) -> Result<Claimed, Error> {
