@@ -11,7 +11,7 @@ use ahash::{AHashMap, AHashSet};
 use carillon_sdk::MessageId;
 
 use super::lanes::Lanes;
-use super::{Errand, ErrandLane, Manners, Options, Sort};
+use super::{Errand, ErrandLane, Options, Sort};
 
 /// So long a group waits for company, unless it is urgent or full: a message's devices come in a burst
 /// or not at all.
@@ -56,8 +56,9 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(manners: Manners) -> Self {
-        Self { most: manners.batch_max.max(1), lines: Default::default(), lanes: Lanes::default() }
+    /// At most so many devices go in a call.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(1), lines: Default::default(), lanes: Lanes::default() }
     }
 
     pub(super) fn waiting(&self, lane: ErrandLane) -> usize {

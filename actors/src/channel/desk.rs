@@ -169,7 +169,7 @@ impl Desk {
             credential: Credential::new(legacy.access),
             breaker: Breaker::default(),
             guard: Guard::default(),
-            batch: Batch::new(manners),
+            batch: Batch::new(manners.batch_max),
             ledger: Ledger::new(vendor, legacy.quotas, legacy.quota),
             due: [Due::Now; 3],
             rung: [false; 3],

@@ -42,12 +42,7 @@ pub(crate) struct FakeVendor {
 impl Default for FakeVendor {
     fn default() -> Self {
         Self {
-            manners: Mutex::new(Manners {
-                batch_max: 1,
-                in_flight_max: 4,
-                rate: (1_000, 10, 10_000),
-                is_idempotent: true,
-            }),
+            manners: Mutex::new(Manners { batch_max: 1, in_flight_max: 4, rate: (1_000, 10, 10_000) }),
             answers: Mutex::new(Box::new(|parcel| vec![Outcome::accepted(None); parcel.to.len()])),
             accesses: Mutex::new(Box::new(|count| Ok(Access::new(format!("access-{count}"))))),
             calls: Mutex::default(),

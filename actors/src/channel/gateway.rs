@@ -114,8 +114,6 @@ pub struct Manners {
     pub in_flight_max: usize,
     /// Devices a second: to begin with, never less, never more.
     pub rate: (u32, u32, u32),
-    /// A call that may have been taken can be made again: the vendor drops the repeat by a key.
-    pub is_idempotent: bool,
 }
 
 impl Access {

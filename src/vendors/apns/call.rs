@@ -46,7 +46,7 @@ impl Apns {
 impl Gateway for Apns {
     fn manners(&self) -> Manners {
         // Streams of one connection; Apple tells how many it takes, which is about a thousand.
-        Manners { batch_max: 1, in_flight_max: 500, rate: (2_000, 50, 9_000), is_idempotent: true }
+        Manners { batch_max: 1, in_flight_max: 500, rate: (2_000, 50, 9_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

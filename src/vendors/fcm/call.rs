@@ -32,7 +32,7 @@ impl Fcm {
 impl Gateway for Fcm {
     fn manners(&self) -> Manners {
         // 600,000 a minute and project; a fifth of it left to others.
-        Manners { batch_max: 1, in_flight_max: 100, rate: (1_000, 50, 8_000), is_idempotent: false }
+        Manners { batch_max: 1, in_flight_max: 100, rate: (1_000, 50, 8_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

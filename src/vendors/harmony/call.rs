@@ -31,9 +31,7 @@ impl Harmony {
 
 impl Gateway for Harmony {
     fn manners(&self) -> Manners {
-        // A notification has `appMessageId`, by which a repeat is dropped. Data alone has none: its
-        // repeat is the SDK's to know, by our id in it.
-        Manners { batch_max: 1_000, in_flight_max: 32, rate: (5_000, 500, 20_000), is_idempotent: true }
+        Manners { batch_max: 1_000, in_flight_max: 32, rate: (5_000, 500, 20_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

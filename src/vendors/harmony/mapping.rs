@@ -88,7 +88,7 @@ fn notification(parcel: &Parcel, category: &str, degraded: &mut Vec<&'static str
         "body": body,
         "clickAction": click(parcel),
         "foregroundShow": true,
-        // A repeat is dropped by it.
+        // By which a repeat is dropped. Data alone has none: its repeat is the SDK's to know, by our id.
         "appMessageId": message.id.to_string(),
     });
     if pushkit::is_big(parcel) {

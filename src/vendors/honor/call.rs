@@ -31,7 +31,7 @@ impl Honor {
 impl Gateway for Honor {
     fn manners(&self) -> Manners {
         // Its rate is published nowhere: found by asking.
-        Manners { batch_max: 1_000, in_flight_max: 32, rate: (2_000, 200, 10_000), is_idempotent: false }
+        Manners { batch_max: 1_000, in_flight_max: 32, rate: (2_000, 200, 10_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

@@ -32,7 +32,7 @@ impl Huawei {
 impl Gateway for Huawei {
     fn manners(&self) -> Manners {
         // 6,000 devices a second are the least an app gets; the rest goes by its users.
-        Manners { batch_max: 1_000, in_flight_max: 32, rate: (5_000, 500, 20_000), is_idempotent: false }
+        Manners { batch_max: 1_000, in_flight_max: 32, rate: (5_000, 500, 20_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

@@ -44,7 +44,7 @@ impl Meizu {
 impl Gateway for Meizu {
     fn manners(&self) -> Manners {
         // Not published; one client found about 500 a second.
-        Manners { batch_max: 100, in_flight_max: 16, rate: (500, 20, 1_000), is_idempotent: false }
+        Manners { batch_max: 100, in_flight_max: 16, rate: (500, 20, 1_000) }
     }
 
     /// Every call is signed by itself.

@@ -45,7 +45,7 @@ impl Gateway for Oppo {
     fn manners(&self) -> Manners {
         // 5,000 devices a second at least, over all calls. OPPO takes a thousand messages in one, each
         // with all its texts: five hundred keep it below a megabyte.
-        Manners { batch_max: 500, in_flight_max: 32, rate: (4_000, 500, 5_000), is_idempotent: true }
+        Manners { batch_max: 500, in_flight_max: 32, rate: (4_000, 500, 5_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

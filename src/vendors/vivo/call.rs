@@ -47,7 +47,7 @@ impl Vivo {
 impl Gateway for Vivo {
     fn manners(&self) -> Manners {
         // 3,000 devices a second at least, and 5,000 at most.
-        Manners { batch_max: 1_000, in_flight_max: 32, rate: (2_500, 250, 5_000), is_idempotent: true }
+        Manners { batch_max: 1_000, in_flight_max: 32, rate: (2_500, 250, 5_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

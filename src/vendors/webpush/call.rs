@@ -60,7 +60,7 @@ fn allow_hosts(setup: &Setup) -> Result<Vec<String>, Invalid> {
 
 impl Gateway for WebPush {
     fn manners(&self) -> Manners {
-        Manners { batch_max: 1, in_flight_max: 100, rate: (500, 20, 2_000), is_idempotent: false }
+        Manners { batch_max: 1, in_flight_max: 100, rate: (500, 20, 2_000) }
     }
 
     /// A token for each origin is made with the call.

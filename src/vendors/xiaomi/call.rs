@@ -35,7 +35,7 @@ impl Xiaomi {
 impl Gateway for Xiaomi {
     fn manners(&self) -> Manners {
         // No rate is published: these are where others' clients settled.
-        Manners { batch_max: 1_000, in_flight_max: 32, rate: (1_000, 100, 3_000), is_idempotent: true }
+        Manners { batch_max: 1_000, in_flight_max: 32, rate: (1_000, 100, 3_000) }
     }
 
     fn authorize(&self) -> BoxFuture<'static, Result<Access, Refused>> {

@@ -117,7 +117,7 @@ impl World {
 }
 
 fn manners(batch_max: usize) -> Manners {
-    Manners { batch_max, in_flight_max: 4, rate: (1_000, 100, 1_000), is_idempotent: true }
+    Manners { batch_max, in_flight_max: 4, rate: (1_000, 100, 1_000) }
 }
 
 fn refused(class: Class, scope: Scope) -> Outcome {

@@ -10,10 +10,6 @@ fn message(title: &str) -> Arc<Message> {
     fake::message(title, NOW)
 }
 
-fn manners(batch_max: usize, is_idempotent: bool) -> Manners {
-    Manners { batch_max, in_flight_max: 4, rate: (1, 1, 1), is_idempotent }
-}
-
 fn held(number: u32, message: &Arc<Message>, lane: ErrandLane) -> Held {
     let errand = fake::errand(number, message, NOW);
     Held { errand, lane, options: Arc::default(), sort: Sort::Service, alone: false, replayed: false }
@@ -30,7 +26,7 @@ fn sizes(batch: &mut Batch, now_ms: u64) -> Vec<usize> {
 
 #[test]
 fn one_message_to_many_goes_in_full_calls_and_the_rest_waits_for_company() {
-    let mut batch = Batch::new(manners(100, true));
+    let mut batch = Batch::new(100);
     batch.add(many(0, 250, &message("a"), ErrandLane::Bulk), 0);
     assert_eq!(sizes(&mut batch, 0), [100, 100]);
     assert_eq!((batch.ready_at(), batch.waiting(ErrandLane::Bulk)), (Some(COALESCE_MS), 50));
@@ -41,24 +37,22 @@ fn one_message_to_many_goes_in_full_calls_and_the_rest_waits_for_company() {
 
 #[test]
 fn who_waits_for_it_does_not_wait_for_company() {
-    let mut batch = Batch::new(manners(100, true));
+    let mut batch = Batch::new(100);
     batch.add(many(0, 5, &message("code"), ErrandLane::Urgent), 0);
     assert_eq!(sizes(&mut batch, 0), [5]);
 }
 
 #[test]
 fn different_messages_that_say_the_same_keep_their_ids_and_go_apart() {
-    for is_idempotent in [false, true] {
-        let mut batch = Batch::new(manners(100, is_idempotent));
-        let same = (0..3).map(|number| held(number, &message("a"), ErrandLane::Normal)).collect();
-        batch.add(same, 0);
-        assert_eq!(sizes(&mut batch, COALESCE_MS), [1, 1, 1]);
-    }
+    let mut batch = Batch::new(100);
+    let same = (0..3).map(|number| held(number, &message("a"), ErrandLane::Normal)).collect();
+    batch.add(same, 0);
+    assert_eq!(sizes(&mut batch, COALESCE_MS), [1, 1, 1]);
 }
 
 #[test]
 fn a_device_stands_in_a_call_once() {
-    let mut batch = Batch::new(manners(100, false));
+    let mut batch = Batch::new(100);
     let message = message("a");
     let twice = [1, 2, 1].map(|number| held(number, &message, ErrandLane::Normal)).into();
     batch.add(twice, 0);
@@ -67,7 +61,7 @@ fn a_device_stands_in_a_call_once() {
 
 #[test]
 fn who_had_trouble_in_a_batch_goes_alone_and_what_is_put_back_goes_first() {
-    let mut batch = Batch::new(manners(100, true));
+    let mut batch = Batch::new(100);
     let message = message("a");
     batch.add(many(10, 2, &message, ErrandLane::Normal), 0);
     batch.add(vec![Held { alone: true, ..held(1, &message, ErrandLane::Normal) }], 0);
@@ -78,7 +72,7 @@ fn who_had_trouble_in_a_batch_goes_alone_and_what_is_put_back_goes_first() {
 
 #[test]
 fn all_that_waits_is_given_up_together() {
-    let mut batch = Batch::new(manners(2, true));
+    let mut batch = Batch::new(2);
     let message = message("a");
     batch.add(many(0, 5, &message, ErrandLane::Bulk), 0);
     batch.add(many(5, 1, &message, ErrandLane::Urgent), 0);

@@ -30,7 +30,7 @@ struct Bench {
 const LANE: ErrandLane = ErrandLane::Normal;
 
 fn manners(batch_max: usize) -> Manners {
-    Manners { batch_max, in_flight_max: 100, rate: (10_000, 1_000, 10_000), is_idempotent: true }
+    Manners { batch_max, in_flight_max: 100, rate: (10_000, 1_000, 10_000) }
 }
 
 fn bench(vendor: Vendor, manners: Manners) -> Bench {
